@@ -1,0 +1,80 @@
+"""odflow: from link counters and a topology to the traffic matrix, and what it means.
+
+Public names are imported on first use, so ``import odflow`` stays quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Network": "odflow.network.model",
+    "Node": "odflow.network.model",
+    "Link": "odflow.network.model",
+    "Routing": "odflow.network.routing",
+    "RoutingEpochs": "odflow.network.epochs",
+    "demands": "odflow.labels",
+    "loads": "odflow.labels",
+    "read_demands": "odflow.traffic.files",
+    "read_loads": "odflow.traffic.files",
+    "write": "odflow.traffic.files",
+    "read_polls": "odflow.traffic.counters",
+    "read_interfaces": "odflow.traffic.counters",
+    "counters_to_loads": "odflow.traffic.counters",
+    "Gravity": "odflow.estimate",
+    "Tomogravity": "odflow.estimate",
+    "KLProjection": "odflow.estimate",
+    "GaussianPosterior": "odflow.estimate",
+    "reconcile": "odflow.estimate",
+    "load": "odflow.estimate",
+    "OdflowError": "odflow.errors",
+}
+_MODULES = {
+    "data": "odflow.traffic.datasets",
+    "errors": "odflow.errors",
+    "evaluate": "odflow.evaluate",
+    "testing": "odflow.testing",
+}
+
+__all__ = ["__version__", *sorted(_HOMES), *sorted(_MODULES)]
+
+if TYPE_CHECKING:
+    from odflow import errors as errors
+    from odflow import evaluate as evaluate
+    from odflow import testing as testing
+    from odflow.errors import OdflowError as OdflowError
+    from odflow.estimate import GaussianPosterior as GaussianPosterior
+    from odflow.estimate import Gravity as Gravity
+    from odflow.estimate import KLProjection as KLProjection
+    from odflow.estimate import Tomogravity as Tomogravity
+    from odflow.estimate import load as load
+    from odflow.estimate import reconcile as reconcile
+    from odflow.labels import demands as demands
+    from odflow.labels import loads as loads
+    from odflow.network.epochs import RoutingEpochs as RoutingEpochs
+    from odflow.network.model import Link as Link
+    from odflow.network.model import Network as Network
+    from odflow.network.model import Node as Node
+    from odflow.network.routing import Routing as Routing
+    from odflow.traffic import datasets as data  # noqa: F401
+    from odflow.traffic.counters import counters_to_loads as counters_to_loads
+    from odflow.traffic.counters import read_interfaces as read_interfaces
+    from odflow.traffic.counters import read_polls as read_polls
+    from odflow.traffic.files import read_demands as read_demands
+    from odflow.traffic.files import read_loads as read_loads
+    from odflow.traffic.files import write as write
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(_MODULES[name])
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'odflow' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return __all__

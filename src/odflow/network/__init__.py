@@ -1,0 +1,1 @@
+"""Networks and routing: topology formats, ECMP, diagnostics."""

@@ -1,0 +1,72 @@
+"""Safe XML reading: no entities, no DTD, no external references."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from odflow.errors import FormatError
+from odflow.files import readable
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+
+def parse_xml(path: str | Path) -> Element:
+    """Parse a file and drop namespaces from the tags.
+
+    Raises
+    ------
+    FormatError
+        Naming the line, for malformed or truncated XML and for entity declarations.
+    """
+    from xml.etree.ElementTree import ParseError
+
+    from defusedxml.common import DefusedXmlException
+    from defusedxml.ElementTree import parse
+
+    file = readable(path)
+    try:
+        root: Element = parse(str(file), forbid_dtd=False, forbid_entities=True, forbid_external=True).getroot()
+    except ParseError as error:
+        line = error.position[0] if error.position else None
+        raise FormatError(file, f"not well-formed XML ({str(error).split(':')[0]})", line) from error
+    except DefusedXmlException as error:
+        raise FormatError(file, "declares XML entities, refused for safety; remove them") from error
+    except (LookupError, ValueError) as error:
+        raise FormatError(file, f"cannot be decoded: {error}") from error
+    for element in root.iter():
+        if isinstance(element.tag, str):
+            element.tag = element.tag.rpartition("}")[2]
+    return root
+
+
+def text_of(path: str | Path, parent: Element, tag: str, where: str) -> str:
+    """Stripped text of a child element that must exist, for instance ``where="demand 'a_b'"``.
+
+    Raises
+    ------
+    FormatError
+        If it is missing or empty.
+    """
+    text = parent.findtext(tag)
+    if text is None or not text.strip():
+        raise FormatError(path, f"{where} has no <{tag}>")
+    return text.strip()
+
+
+def number(path: str | Path, text: str, where: str) -> float:
+    """A finite number from XML text.
+
+    Raises
+    ------
+    FormatError
+        Naming the place.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if value - value != 0:
+        raise FormatError(path, f"{where} is '{text[:40]}', expected a finite number")
+    return value

@@ -7,13 +7,15 @@ at the UTC start of intervals of ``attrs["interval_s"]`` seconds. NaN means not 
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
-from odflow.errors import DataError, LabelError, UnitError, listed
+from odflow.errors import DataError, LabelError, UnitError, UsageError, listed
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -23,6 +25,9 @@ IN = "in:"
 OUT = "out:"
 
 Labels = tuple[str, ...]
+
+_YEARS = np.array(["1678", "2261"], dtype="datetime64[Y]")  # what datetime64[ns] can hold
+_ZONE = re.compile(r"[T ].*(Z|[+-]\d\d(:?\d\d)?)$")
 
 
 def demands(
@@ -37,7 +42,8 @@ def demands(
     Parameters
     ----------
     values : array-like, shape (T, n, n) or (T, n*n)
-        Demands in bit/s, ``[time, origin, destination]``, flat form row-major by origin.
+        Demands in bit/s, ``[time, origin, destination]``, flat form row-major by origin. For a
+        single time the first axis may be left out.
     time : array-like, shape (T,)
         UTC start of each interval (anything ``numpy.datetime64`` accepts).
     nodes : sequence of n str
@@ -47,17 +53,21 @@ def demands(
 
     Raises
     ------
-    DataError, LabelError
-        Where :func:`check_demands` does.
+    DataError, LabelError, UnitError
+        If values and labels do not fit together, and where :func:`check_demands` does.
     """
-    names = [str(node) for node in nodes]
-    cube = np.asarray(values, dtype=float).reshape(-1, len(names), len(names))
+    names, times = [str(node) for node in nodes], as_times(time)
+    n, rows = len(names), len(times)
+    given = _numbers(values, "demands")
+    shapes = {(rows, n, n), (rows, n * n)} | ({(n, n), (n * n,)} if rows == 1 else set())
+    if given.shape not in shapes:
+        raise DataError(f"demands of shape {given.shape} do not fit {rows} times of {n} x {n} nodes")
     array = xr.DataArray(
-        cube,
+        given.reshape(rows, n, n),
         dims=("time", "origin", "destination"),
-        coords={"time": as_times(time), "origin": names, "destination": names},
+        coords={"time": times, "origin": names, "destination": names},
         name="demand",
-        attrs={"units": UNITS, "interval_s": float(interval_s), **attrs},
+        attrs={"units": UNITS, "interval_s": _seconds(interval_s, "demands"), **attrs},
     )
     return check_demands(array)
 
@@ -73,28 +83,51 @@ def loads(
 
     Raises
     ------
-    DataError, LabelError
-        Where :func:`check_loads` does.
+    DataError, LabelError, UnitError
+        If values and labels do not fit together, and where :func:`check_loads` does.
     """
+    names, times = [str(link) for link in links], as_times(time)
+    given = _numbers(values, "loads")
+    if given.shape != (len(times), len(names)):
+        raise DataError(f"loads of shape {given.shape} do not fit {len(times)} times and {len(names)} links")
     array = xr.DataArray(
-        np.asarray(values, dtype=float),
+        given,
         dims=("time", "link"),
-        coords={"time": as_times(time), "link": [str(link) for link in links]},
+        coords={"time": times, "link": names},
         name="load",
-        attrs={"units": UNITS, "interval_s": float(interval_s), **attrs},
+        attrs={"units": UNITS, "interval_s": _seconds(interval_s, "loads"), **attrs},
     )
     return check_loads(array)
 
 
 def as_times(values: ArrayLike) -> NDArray[np.datetime64]:
-    """Convert to ``datetime64[ns]``; times with a zone are refused rather than guessed."""
-    array = np.asarray(values)
-    if array.dtype.kind == "O" and any(getattr(v, "tzinfo", None) is not None for v in array.flat):
+    """Convert to ``datetime64[ns]``, shape (T,).
+
+    Raises
+    ------
+    LabelError
+        Plain numbers and times with a zone (refused rather than guessed), text that is no date,
+        and years that ``datetime64[ns]`` cannot hold.
+    """
+    array = np.atleast_1d(np.asarray(values))
+    if array.ndim > 1:
+        raise LabelError(f"times have shape {array.shape}; they need one dimension")
+    if array.dtype.kind == "S":
+        array = array.astype(str)
+    items = array.tolist() if array.dtype.kind in "OU" else []
+    if any(_ZONE.search(v) if isinstance(v, str) else getattr(v, "tzinfo", None) for v in items):
         raise LabelError("times carry a time zone; make them UTC and drop it: .tz_convert('UTC').tz_localize(None)")
+    if array.size and (array.dtype.kind in "biufc" or any(isinstance(v, int | float) and v == v for v in items)):
+        raise LabelError("times are plain numbers; say what they count: pandas.to_datetime(values, unit='s')")
     try:
-        return np.atleast_1d(array.astype("datetime64[ns]"))
-    except (ValueError, TypeError) as error:
+        years = array.astype("datetime64[Y]")
+        times = array.astype("datetime64[ns]")
+    except (ValueError, TypeError, OverflowError) as error:
         raise LabelError(f"times cannot be read as dates: {error}") from error
+    outside = ~np.isnat(years) & ((years < _YEARS[0]) | (years > _YEARS[1]))
+    if outside.any():
+        raise LabelError(f"year {years[outside][0]} is out of range; times lie between {_YEARS[0]} and {_YEARS[1]}")
+    return times
 
 
 def check_demands(array: xr.DataArray, *, extra: tuple[str, ...] = ()) -> xr.DataArray:
@@ -142,47 +175,69 @@ def _check(array: xr.DataArray, dims: tuple[str, ...], what: str) -> xr.DataArra
     for dim in dims:
         if dim not in array.coords:
             raise LabelError(f"{what} have no labels along '{dim}'")
+    array = _canonical(array.transpose(*dims), what)
     for dim in ("origin", "destination", "link"):
         if dim in dims:
             _check_unique(_names(array, dim), what, dim)
-    array = array.transpose(*dims)
-    if array.dtype != np.float64:
-        try:
-            array = array.astype(float)
-        except (ValueError, TypeError) as error:
-            raise DataError(f"{what} are not numbers: {error}") from error
     _check_times(array, what)
     _check_values(array, what)
     return array
+
+
+def _canonical(array: xr.DataArray, what: str) -> xr.DataArray:
+    """Float64 values, text labels and ``datetime64[ns]`` times, as all of odflow relies on."""
+    if array.dtype != np.float64:
+        array = array.copy(data=_numbers(array.values, what))
+    fixed: dict[Hashable, Any] = {}
+    for dim in ("origin", "destination", "link"):
+        if dim in array.dims and array[dim].dtype.kind != "U":
+            fixed[dim] = list(_names(array, dim))
+    if array["time"].dtype != np.dtype("datetime64[ns]"):
+        fixed["time"] = as_times(np.asarray(array.indexes["time"]))
+    return array.assign_coords(fixed) if fixed else array
+
+
+def _numbers(values: ArrayLike, what: str) -> NDArray[np.float64]:
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind not in "biufO":
+            raise TypeError(f"their type is {array.dtype}")
+        return array.astype(float)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{what} are not numbers: {str(error).splitlines()[0]}") from error
+
+
+def _seconds(interval: object, what: str) -> float:
+    try:
+        seconds = float(interval)  # type: ignore[arg-type]
+    except (ValueError, TypeError):
+        seconds = float("nan")
+    if not 0 < seconds < float("inf"):
+        raise UnitError(f"{what} need attrs['interval_s'], a positive number of seconds (got {interval!r})")
+    return seconds
 
 
 def _check_units(array: xr.DataArray, what: str) -> None:
     units = array.attrs.get("units")
     if units is None:
         raise UnitError(f"{what} state no units; convert to bit/s and set attrs['units'] = 'bit/s'")
-    if units != UNITS:
+    if str(units) != UNITS:
         raise UnitError(f"{what} are in '{units}'; convert to bit/s and set attrs['units'] = 'bit/s'")
-    interval = array.attrs.get("interval_s")
-    try:
-        good = interval is not None and 0 < float(interval) < float("inf")
-    except (ValueError, TypeError):
-        good = False
-    if not good:
-        raise UnitError(f"{what} need attrs['interval_s'], a positive number of seconds (got {interval!r})")
+    _seconds(array.attrs.get("interval_s"), what)
 
 
 def _names(array: xr.DataArray, dim: str) -> Labels:
-    return tuple(str(label) for label in array[dim].values)
+    return tuple(v.decode(errors="replace") if isinstance(v, bytes) else str(v) for v in array[dim].values)
 
 
 def _check_unique(names: Sequence[str], what: str, dim: str) -> None:
-    if len(set(names)) < len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
         raise LabelError(f"{what} name {dim} {listed(twice)} more than once")
 
 
 def _check_times(array: xr.DataArray, what: str) -> None:
-    times = as_times(array["time"].values)
+    times = array["time"].values
     if np.isnat(times).any():
         raise LabelError(f"{what} have an empty time at row {int(np.isnat(times).argmax())}")
     if times.size < 2:
@@ -247,10 +302,10 @@ def align_links(array: xr.DataArray, links: Sequence[str]) -> xr.DataArray:
     return array.sel(link=list(links))
 
 
-def _same(have: Iterable[str], want: Iterable[str], what: str, kind: str, remedy: str) -> None:
-    have, want = list(have), list(want)
-    missing = [label for label in want if label not in set(have)]
-    unknown = [label for label in have if label not in set(want)]
+def _same(have: Sequence[str], want: Sequence[str], what: str, kind: str, remedy: str) -> None:
+    known, wanted = set(have), set(want)
+    missing = [label for label in want if label not in known]
+    unknown = [label for label in have if label not in wanted]
     if not missing and not unknown:
         return
     parts = []
@@ -265,6 +320,19 @@ def flat(array: xr.DataArray, nodes: Sequence[str]) -> NDArray[np.float64]:
     """Values of a checked TM as (T, n*n), columns row-major by origin, nodes in this order."""
     values = align_nodes(array, nodes).values
     return values.reshape(values.shape[0], -1)
+
+
+def label_list(given: Iterable[object], what: str) -> Labels:
+    """Labels as text; a bare text is refused, for its letters would be taken as labels.
+
+    Raises
+    ------
+    UsageError
+        For a bare text.
+    """
+    if isinstance(given, str):
+        raise UsageError(f"{what} is the text '{given}'; give a list of labels: {what}=['{given}']")
+    return tuple(str(label) for label in given)
 
 
 def od_pairs(nodes: Sequence[str]) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,9 +65,9 @@ def number(path: str | Path, text: str, where: str) -> float:
         Naming the place.
     """
     try:
-        value = float(text)
+        value = float(text) if "_" not in text else math.nan  # Python's own 1_000 is no XML number
     except ValueError:
-        value = float("nan")
-    if value - value != 0:
+        value = math.nan
+    if not math.isfinite(value):
         raise FormatError(path, f"{where} is '{text[:40]}', expected a finite number")
     return value

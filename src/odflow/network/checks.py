@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -62,9 +63,17 @@ def empty(network: Network) -> Iterator[Problem]:
         yield Problem("empty", "error", "there are no nodes")
 
 
+def odd_ids(network: Network) -> Iterator[Problem]:
+    """Ids are text and not empty."""
+    for kind, ids in (("node", network.node_ids), ("link", network.link_ids)):
+        odd = [repr(label) for label in ids if not (isinstance(label, str) and label.strip())]
+        if odd:
+            yield Problem("id", "error", f"{kind} id {listed(odd)} is empty or not text; give each a name")
+
+
 def reserved_ids(network: Network) -> Iterator[Problem]:
     """No link is named like an access link."""
-    wrong = [link for link in network.link_ids if link.startswith((IN, OUT))]
+    wrong = [link for link in network.link_ids if isinstance(link, str) and link.startswith((IN, OUT))]
     if wrong:
         yield Problem("reserved-id", "error", f"link id {listed(wrong)} looks like an access link; rename it")
 
@@ -86,8 +95,8 @@ def self_loops(network: Network) -> Iterator[Problem]:
 
 
 def capacities(network: Network) -> Iterator[Problem]:
-    """Capacities are positive, and known for all links or for none."""
-    wrong = [k.id for k in network.links if k.capacity is not None and not _positive(k.capacity)]
+    """Capacities are positive numbers, and known for all links."""
+    wrong = [k.id for k in network.links if k.capacity is not None and not positive(k.capacity)]
     if wrong:
         yield Problem("capacity", "error", f"link {listed(wrong)} has a capacity that is not positive")
     missing = [link.id for link in network.links if link.capacity is None]
@@ -96,8 +105,8 @@ def capacities(network: Network) -> Iterator[Problem]:
 
 
 def metrics(network: Network) -> Iterator[Problem]:
-    """Metrics are positive, and known for all links."""
-    wrong = [link.id for link in network.links if link.metric is not None and not _positive(link.metric)]
+    """Metrics are positive numbers, and known for all links."""
+    wrong = [link.id for link in network.links if link.metric is not None and not positive(link.metric)]
     if wrong:
         yield Problem("metric", "error", f"link {listed(wrong)} has a metric that is not positive")
     missing = [link.id for link in network.links if link.metric is None]
@@ -125,22 +134,23 @@ def unreachable_pairs(network: Network) -> Iterator[Problem]:
 
 def coordinates(network: Network) -> Iterator[Problem]:
     """Coordinates are degrees."""
-    wrong = [
-        node.id
-        for node in network.nodes
-        if (node.latitude is not None and not abs(node.latitude) <= 90)
-        or (node.longitude is not None and not abs(node.longitude) <= 360)
-    ]
+    wrong = [node.id for node in network.nodes if not (_within(node.latitude, 90) and _within(node.longitude, 360))]
     if wrong:
         yield Problem("coordinates", "warning", f"node {listed(wrong)} has coordinates that are not degrees")
 
 
-def _positive(value: float) -> bool:
-    return math.isfinite(value) and value > 0
+def positive(value: object) -> bool:
+    """Whether this is a finite number above 0."""
+    return isinstance(value, Real) and math.isfinite(value) and value > 0
+
+
+def _within(value: object, limit: float) -> bool:
+    return value is None or (isinstance(value, Real) and abs(value) <= limit)
 
 
 CHECKS: tuple[Check, ...] = (
     empty,
+    odd_ids,
     duplicate_ids,
     reserved_ids,
     unknown_nodes,

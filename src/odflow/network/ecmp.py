@@ -8,6 +8,8 @@ import numpy as np
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import dijkstra
 
+from odflow.errors import RoutingError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _TIE = 1e-9  # relative: metrics such as lengths in km add up with rounding
+_EXACT = 2.0**53  # sums of integers below this have no rounding at all
 
 
 def distances_to(destinations: Ints, n: int, source: Ints, target: Ints, metric: Floats) -> Floats:
@@ -24,6 +27,12 @@ def distances_to(destinations: Ints, n: int, source: Ints, target: Ints, metric:
     # keep one link per node pair: duplicates in a sparse matrix would be summed
     reverse = csr_array((metric[keep], (target[keep], source[keep])), shape=(n, n))
     return np.asarray(dijkstra(reverse, indices=destinations)).T
+
+
+def tie_tolerance(metric: Floats, n: int) -> float:
+    """Relative difference up to which two costs are equal: none where integers add up exactly."""
+    whole = bool((metric == np.floor(metric)).all()) and metric.max(initial=0.0) * n < _EXACT
+    return 0.0 if whole else _TIE
 
 
 def ecmp_fractions(
@@ -44,7 +53,8 @@ def ecmp_fractions(
         Number of nodes.
     source, target : int array, shape (links,)
     metric : float array, shape (links,)
-        Positive costs; equal costs are recognised to a relative 1e-9.
+        Positive costs. Costs of two paths are equal if they are the same, for integer metrics; to a
+        relative 1e-9 otherwise.
     edge : int array, shape (e,)
         Nodes that originate and receive traffic.
 
@@ -54,13 +64,17 @@ def ecmp_fractions(
         Columns row-major by origin.
     reachable : bool array, shape (e, e)
         Whether the destination can be reached from the origin.
+
+    Raises
+    ------
+    RoutingError
+        If the metrics span so wide a range that their sums lose the small ones.
     """
     e, links = len(edge), len(source)
     distance = distances_to(edge, n, source, target, metric)
-    onward = metric[:, None] + distance[target]
-    with np.errstate(invalid="ignore"):
-        on_path = np.isfinite(onward) & (np.abs(distance[source] - onward) <= _TIE * np.maximum(onward, 1.0))
-    next_links = _next_links(on_path, source, n)
+    next_links = _next_links(_on_shortest_path(distance, source, target, metric), source, n)
+    if (np.isfinite(distance) & (distance > 0) & (next_links.counts() == 0)).any() or (metric.sum() == np.inf):
+        raise RoutingError("metrics span too wide a range for sums in floating point; rescale or round them")
 
     origin, destination = np.divmod(np.arange(e * e), e)
     reachable = np.isfinite(distance[edge]).reshape(e, e)
@@ -83,11 +97,24 @@ def ecmp_fractions(
     return csr_array(coo_array((values, (rows, columns)), shape=(links, e * e))), reachable
 
 
+def _on_shortest_path(distance: Floats, source: Ints, target: Ints, metric: Floats) -> NDArray[np.bool_]:
+    """Whether each link is a next hop towards each destination, shape (links, e)."""
+    onward = metric[:, None] + distance[target]
+    with np.errstate(invalid="ignore"):
+        shortest = np.abs(distance[source] - onward) <= tie_tolerance(metric, len(distance)) * onward
+    # nearer the destination at every hop, so that near-ties cannot form a loop
+    return np.isfinite(onward) & shortest & (distance[target] < distance[source])
+
+
 class _NextLinks:
     """Lists of next-hop links by (node, destination), in compressed form."""
 
     def __init__(self, start: Ints, links: Ints, destinations: int) -> None:
         self._start, self._links, self._destinations = start, links, destinations
+
+    def counts(self) -> Ints:
+        """Number of next links, shape (nodes, destinations)."""
+        return np.diff(self._start).reshape(-1, self._destinations)
 
     def count(self, node: Ints, destination: Ints) -> Ints:
         key = node * self._destinations + destination

@@ -43,9 +43,12 @@ class RoutingEpochs:
 
     def __post_init__(self) -> None:
         starts = labels.as_times(self.starts)
+        strange = next((item for item in self.routings if not isinstance(item, Routing)), None)
+        if strange is not None:
+            raise RoutingError(f"routing epochs are made of Routing, not {type(strange).__name__}")
         if len(starts) != len(self.routings) or not len(starts):
             raise RoutingError(f"{len(starts)} starts for {len(self.routings)} routings; need one each, at least one")
-        if (np.diff(starts) <= np.timedelta64(0, "ns")).any():
+        if np.isnat(starts).any() or (np.diff(starts) <= np.timedelta64(0, "ns")).any():
             raise RoutingError("routing epochs must start at increasing times")
         nodes = self.routings[0].nodes
         for routing in self.routings:
@@ -93,7 +96,7 @@ class RoutingEpochs:
 
     def at(self, time: np.datetime64 | str) -> Routing:
         """The routing valid at one time."""
-        return self.segments(labels.as_times(np.array([time], dtype="datetime64[ns]")))[0][1]
+        return self.segments(labels.as_times(np.array([time])))[0][1]
 
     def loads(self, demands: xr.DataArray) -> xr.DataArray:
         """Link loads under the routing of each time; see :meth:`Routing.loads`."""
@@ -130,7 +133,6 @@ class RoutingEpochs:
             The state with everything up, valid from the beginning of time.
         events : sequence of (time, links down from then on)
         """
-        starts = np.array(["1678-01-01", *(time for time, _ in events)], dtype="datetime64[ns]")
-        return RoutingEpochs(
-            starts, (routing, *(routing.without(links=down) if down else routing for _, down in events))
-        )
+        starts = [np.datetime64("1678-01-01", "ns"), *(labels.as_times(np.array([time]))[0] for time, _ in events)]
+        states = [routing, *(routing.without(links=down) if down else routing for _, down in events)]
+        return RoutingEpochs(np.array(starts), tuple(states))

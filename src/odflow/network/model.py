@@ -82,6 +82,10 @@ class Network:
     def __post_init__(self) -> None:
         object.__setattr__(self, "nodes", tuple(self.nodes))
         object.__setattr__(self, "links", tuple(self.links))
+        for kind, items in ((Node, self.nodes), (Link, self.links)):
+            odd = next((item for item in items if not isinstance(item, kind)), None)
+            if odd is not None:
+                raise NetworkError(f"{odd!r} is not a {kind.__name__}; make it with odflow.{kind.__name__}(...)")
 
     @cached_property
     def node_ids(self) -> tuple[str, ...]:
@@ -141,19 +145,25 @@ class Network:
         ------
         NetworkError
             If a label is not in the network.
+        UsageError
+            If a bare text is given where a list of labels belongs.
         """
-        unknown = [link for link in links if link not in set(self.link_ids)]
-        unknown += [node for node in nodes if node not in self.node_index]
-        if unknown:
-            raise NetworkError(f"network '{self.name}' has no link or node {listed(unknown)}")
-        gone = set(nodes)
+        from odflow.labels import IN, OUT, label_list
+
+        gone, down = set(label_list(nodes, "nodes")), set(label_list(links, "links"))
+        unknown = {"link": sorted(down - set(self.link_ids)), "node": sorted(gone - set(self.node_ids))}
+        for kind, odd in unknown.items():
+            if odd:
+                access = kind == "link" and all(label.startswith((IN, OUT)) for label in odd)
+                hint = "; an access link fails with its node: without(nodes=[...])" if access else ""
+                raise NetworkError(f"network '{self.name}' has no {kind} {listed(odd)}{hint}")
         return replace(
             self,
             nodes=tuple(node for node in self.nodes if node.id not in gone),
             links=tuple(
                 link
                 for link in self.links
-                if link.id not in set(links) and link.source not in gone and link.target not in gone
+                if link.id not in down and link.source not in gone and link.target not in gone
             ),
         )
 

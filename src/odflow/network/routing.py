@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +17,7 @@ from scipy.sparse import csr_array, eye_array, kron, vstack
 from odflow import labels
 from odflow.errors import NetworkError, RoutingError, UnreachableWarning, listed
 from odflow.labels import IN, OUT
+from odflow.network.checks import positive
 from odflow.network.ecmp import ecmp_fractions
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
     from odflow.network.diagnose import Diagnosis
     from odflow.network.model import Network
+
+
+_ROUNDING = 1e-9  # of fractions that add up to 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +44,8 @@ class Routing:
         Nodes that originate and receive traffic.
     network : Network, optional
         Where the routing was computed from; needed by :meth:`without`.
+    metric : {"metric", "hops", "inverse-capacity"}
+        The link cost it was computed with, likewise.
 
     Raises
     ------
@@ -50,12 +57,15 @@ class Routing:
     links: tuple[str, ...]
     nodes: tuple[str, ...]
     network: Network | None = field(default=None, repr=False)
+    metric: str = field(default="metric", repr=False)
 
     def __post_init__(self) -> None:
-        matrix = csr_array(self.matrix, dtype=float)
-        matrix.sum_duplicates()
-        matrix.eliminate_zeros()
-        for name, value in (("matrix", matrix), ("links", _strings(self.links)), ("nodes", _strings(self.nodes))):
+        matrix = _sparse(self.matrix)
+        for name, value in (
+            ("matrix", matrix),
+            ("links", labels.label_list(self.links, "links")),
+            ("nodes", labels.label_list(self.nodes, "nodes")),
+        ):
             object.__setattr__(self, name, value)
         _check_routing(self)
 
@@ -89,21 +99,19 @@ class Routing:
         -----
         Pairs without a path keep a zero column, are listed in :attr:`unreachable`, and are warned of.
         """
-        network.consistency_check(strict=True)
+        _check_structure(network)
+        costs = _costs(network, metric)
+        nodes = _edge_nodes(network, edge_nodes)
         index = network.node_index
-        nodes = network.node_ids if edge_nodes is None else tuple(edge_nodes)
-        unknown = [node for node in nodes if node not in index]
-        if unknown:
-            raise RoutingError(f"edge node {listed(unknown)} is not in network '{network.name}'")
         source = np.array([index[link.source] for link in network.links], dtype=np.int64)
         target = np.array([index[link.target] for link in network.links], dtype=np.int64)
         edge = np.array([index[node] for node in nodes], dtype=np.int64)
-        fractions, reachable = ecmp_fractions(len(index), source, target, _costs(network, metric), edge)
+        fractions, reachable = ecmp_fractions(len(index), source, target, costs, edge)
         names = network.link_ids
         if access:
             names += tuple(f"{side}{node}" for node in nodes for side in (IN, OUT))
             fractions = csr_array(vstack([fractions, _access_rows(len(nodes), reachable)]))
-        routing = cls(fractions, names, nodes, network)
+        routing = cls(fractions, names, nodes, network, metric)
         if routing.unreachable:
             warnings.warn(routing._unreachable_message(), UnreachableWarning, stacklevel=2)
         return routing
@@ -170,16 +178,23 @@ class Routing:
         x = (self.matrix.T @ checked.values.T).T
         return labels.demands(x, checked["time"].values, self.nodes, checked.attrs["interval_s"])
 
-    def without(self, links: Sequence[str] = (), nodes: Sequence[str] = (), *, metric: str = "metric") -> Routing:
+    def without(self, links: Sequence[str] = (), nodes: Sequence[str] = (), *, metric: str | None = None) -> Routing:
         """Routing after these links or nodes fail.
 
         Labels stay the same, so that loads before and after can be compared: a failed link keeps a
         zero row, a failed node's pairs become unreachable.
 
+        Parameters
+        ----------
+        links, nodes : sequence of str
+            What fails; a node takes its links with it.
+        metric : str, optional
+            Link cost to route by; that of this routing by default.
+
         Raises
         ------
         RoutingError
-            If the routing was not computed from a network.
+            If the routing was not computed from a network, or no edge node is left.
         NetworkError
             If a label is not in the network.
         """
@@ -189,7 +204,7 @@ class Routing:
         kept = [node for node in self.nodes if node not in set(nodes)]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UnreachableWarning)
-            routed = Routing.shortest_path(rest, metric=metric, edge_nodes=kept, access=any(self.access))
+            routed = Routing.shortest_path(rest, metric=metric or self.metric, edge_nodes=kept, access=any(self.access))
             return routed.relabelled(self.links, self.nodes, network=self.network)
 
     def relabelled(self, links: Sequence[str], nodes: Sequence[str], *, network: Network | None = None) -> Routing:
@@ -200,6 +215,7 @@ class Routing:
         RoutingError
             If a link or node that is used would be lost.
         """
+        links, nodes = labels.label_list(links, "links"), labels.label_list(nodes, "nodes")
         row = {link: i for i, link in enumerate(links)}
         place = {node: i for i, node in enumerate(nodes)}
         lost = [link for link in self.links if link not in row] + [k for k in self.nodes if k not in place]
@@ -211,17 +227,24 @@ class Routing:
         rows = np.array([row[link] for link in self.links], dtype=np.int64)[matrix.row]
         columns = move[origin] * len(nodes) + move[destination]
         moved = csr_array((matrix.data, (rows, columns)), shape=(len(links), len(nodes) ** 2))
-        return Routing(moved, tuple(links), tuple(nodes), network or self.network)
+        return Routing(moved, links, nodes, network or self.network, self.metric)
 
     def segments(self, times: NDArray[np.datetime64]) -> list[tuple[slice, Routing]]:
         """Runs of times with one routing, as in :class:`~odflow.RoutingEpochs`: here a single one."""
         return [(slice(0, len(times)), self)]
 
-    def diagnose(self, loads: xr.DataArray | None = None, **options: Any) -> Diagnosis:
+    def diagnose(
+        self,
+        loads: xr.DataArray | None = None,
+        *,
+        bounds: bool = False,
+        flows: Sequence[tuple[str, str]] | None = None,
+        progress: bool = False,
+    ) -> Diagnosis:
         """What the link loads determine; see :func:`odflow.network.diagnose.diagnose`."""
         from odflow.network.diagnose import diagnose
 
-        return diagnose(self, loads, **options)
+        return diagnose(self, loads, bounds=bounds, flows=flows, progress=progress)
 
     def write(self, path: str | Path) -> None:
         """Write as long CSV (``link,origin,destination,fraction``) or NetCDF (``.nc``)."""
@@ -237,8 +260,40 @@ class Routing:
         return read_routing(path)
 
 
-def _strings(names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(str(name) for name in names)
+def _sparse(values: Any) -> csr_array:
+    """Own copy as CSR, without duplicates, stored zeros, or rounding above 1."""
+    try:
+        matrix = csr_array(np.atleast_2d(values) if isinstance(values, np.ndarray | list) else values, copy=True)
+        if matrix.dtype.kind not in "biuf" or matrix.ndim != 2:
+            raise TypeError(f"{matrix.ndim}-dimensional {matrix.dtype}")
+    except (TypeError, ValueError) as error:
+        raise RoutingError(f"not a matrix of numbers: {error}") from error
+    matrix = matrix.astype(float)
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    over = (matrix.data > 1) & (matrix.data <= 1 + _ROUNDING)
+    matrix.data[over] = 1.0
+    return matrix
+
+
+def _check_structure(network: Network) -> None:
+    """Errors that make any routing impossible; costs are judged by :func:`_costs`."""
+    for problem in network.consistency_check():
+        if problem.severity == "error" and problem.check not in ("capacity", "metric"):
+            raise NetworkError(f"network '{network.name}': {problem.message}")
+
+
+def _edge_nodes(network: Network, given: Sequence[str] | None) -> tuple[str, ...]:
+    nodes = network.node_ids if given is None else labels.label_list(given, "edge_nodes")
+    unknown = [node for node in nodes if node not in network.node_index]
+    if unknown:
+        raise RoutingError(f"edge node {listed(unknown)} is not in network '{network.name}'")
+    twice = [node for node, count in Counter(nodes).items() if count > 1]
+    if twice:
+        raise RoutingError(f"edge node {listed(twice)} is named more than once")
+    if not nodes:
+        raise RoutingError(f"network '{network.name}' has no edge nodes left; at least one must send and receive")
+    return nodes
 
 
 def _check_routing(routing: Routing) -> None:
@@ -249,12 +304,14 @@ def _check_routing(routing: Routing) -> None:
             f"and {len(routing.nodes)} nodes ({len(routing.nodes) ** 2} OD pairs)"
         )
     for kind, names in (("link", routing.links), ("node", routing.nodes)):
-        if len(set(names)) < len(names):
-            raise RoutingError(f"{kind} {listed(sorted({k for k in names if names.count(k) > 1}))} named twice")
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        if twice:
+            raise RoutingError(f"{kind} {listed(twice)} is named more than once")
     data = routing.matrix.data
-    if not np.isfinite(data).all() or (data < 0).any() or (data > 1 + 1e-9).any():
+    wrong = ~((data >= 0) & (data <= 1))
+    if wrong.any():
         at = routing.matrix.tocoo()
-        k = int(np.flatnonzero(~((data >= 0) & (data <= 1 + 1e-9)))[0])
+        k = int(np.flatnonzero(wrong)[0])
         pair = labels.od_pairs(routing.nodes)[at.col[k]]
         raise RoutingError(f"fraction {data[k]:g} on link '{routing.links[at.row[k]]}' for {pair} is not in [0, 1]")
 
@@ -266,12 +323,15 @@ def _costs(network: Network, metric: str) -> NDArray[np.float64]:
         raise RoutingError(f"unknown metric '{metric}'; use 'metric', 'hops' or 'inverse-capacity'")
     values = [link.metric if metric == "metric" else link.capacity for link in network.links]
     missing = [link.id for link, value in zip(network.links, values, strict=True) if value is None]
+    what = "metric" if metric == "metric" else "capacity"
     if missing:
-        what = "metric" if metric == "metric" else "capacity"
         raise NetworkError(
             f"network '{network.name}': link {listed(missing)} has no {what}; "
             "give one, or route by metric='hops' (--metric hops)"
         )
+    wrong = [link.id for link, value in zip(network.links, values, strict=True) if not positive(value)]
+    if wrong:
+        raise NetworkError(f"network '{network.name}': link {listed(wrong)} has a {what} that is not positive")
     costs = np.array(values, dtype=float)
     return costs if metric == "metric" else costs.max(initial=1.0) / costs
 

@@ -160,9 +160,9 @@ def check_demands(array: xr.DataArray, *, extra: tuple[str, ...] = ()) -> xr.Dat
     return array if origins == destinations else array.sel(destination=list(origins))
 
 
-def check_loads(array: xr.DataArray) -> xr.DataArray:
+def check_loads(array: xr.DataArray, *, extra: tuple[str, ...] = ()) -> xr.DataArray:
     """Check link loads at a door, as :func:`check_demands` does for TMs."""
-    return _check(array, ("time", "link"), "loads")
+    return _check(array, (*extra, "time", "link"), "loads")
 
 
 def _check(array: xr.DataArray, dims: tuple[str, ...], what: str) -> xr.DataArray:

@@ -1,0 +1,1 @@
+"""The published tables: ``python -m benchmarks`` writes them to ``benchmarks/results``."""

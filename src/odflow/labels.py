@@ -26,6 +26,9 @@ OUT = "out:"
 
 Labels = tuple[str, ...]
 
+_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(s|min|h|d|w)", re.IGNORECASE)
+
 _YEARS = np.array(["1678", "2261"], dtype="datetime64[Y]")  # what datetime64[ns] can hold
 _ZONE = re.compile(r"[T ].*(Z|[+-]\d\d(:?\d\d)?)$")
 
@@ -128,6 +131,22 @@ def as_times(values: ArrayLike) -> NDArray[np.datetime64]:
     if outside.any():
         raise LabelError(f"year {years[outside][0]} is out of range; times lie between {_YEARS[0]} and {_YEARS[1]}")
     return times
+
+
+def duration_s(text: str | None, name: str) -> float | None:
+    """Read a duration such as ``"300s"``, ``"5min"``, ``"25h"``, ``"7d"`` or ``"2w"`` in seconds; ``None`` stays.
+
+    Raises
+    ------
+    UsageError
+        If it is not one, or not positive; `name` says which parameter it was.
+    """
+    if text is None:
+        return None
+    match = _DURATION.fullmatch(str(text).strip())
+    if not match or float(match[1]) <= 0:
+        raise UsageError(f"{name} is '{text}', expected a duration such as '5min', '25h' or '7d'")
+    return float(match[1]) * _SECONDS[match[2].lower()]
 
 
 def check_demands(array: xr.DataArray, *, extra: tuple[str, ...] = ()) -> xr.DataArray:

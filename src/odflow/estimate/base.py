@@ -1,0 +1,236 @@
+"""What all estimators share: checks, routing epochs, blocks of time, suspicious counters, labels."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import xarray as xr
+
+from odflow import labels
+from odflow.errors import InconsistentLoadsWarning, NotFittedError
+from odflow.estimate.observe import Noise, Observed, observe
+from odflow.estimate.priors import History
+from odflow.estimate.projection import blocks
+from odflow.estimate.reconcile import consistent, summary
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from odflow.network.epochs import RoutingEpochs
+    from odflow.network.routing import Routing
+
+    Floats = NDArray[np.float64]
+
+
+@dataclass(kw_only=True, eq=False)
+class Estimator(ABC):
+    """Base of all estimators: link loads and routing in, TM out.
+
+    Parameters
+    ----------
+    noise : float or mapping of link to float
+        Relative standard error of the loads (0.05 = 5 %). 0: loads are met exactly, after they
+        have been made consistent with each other if they are not.
+    screen : bool
+        Look for counters that contradict the others, name them in a warning and leave them out.
+
+    Notes
+    -----
+    Each snapshot is estimated from its own loads alone (and the history): one at a time or all
+    together gives the same result.
+    """
+
+    noise: Noise = 0.0
+    screen: bool = True
+
+    def fit(self, history: xr.DataArray | None = None, routing: Routing | RoutingEpochs | None = None) -> Self:
+        """Learn what can be learnt from past TMs; estimators without memory ignore them."""
+        return self
+
+    def estimate(
+        self,
+        loads: xr.DataArray,
+        routing: Routing | RoutingEpochs,
+        *,
+        known: xr.DataArray | None = None,
+        known_error: float = 0.0,
+    ) -> xr.DataArray:
+        """Estimate the TM of each interval.
+
+        Parameters
+        ----------
+        loads : DataArray (time, link)
+            bit/s, one column per row of the routing; NaN = not measured.
+        routing : Routing or RoutingEpochs
+        known : DataArray (time, origin, destination), optional
+            Demands measured directly, NaN elsewhere.
+        known_error : float
+            Relative standard error of `known`; 0 = exact.
+
+        Returns
+        -------
+        DataArray (time, origin, destination)
+            bit/s; NaN at times without any measured load, 0 for pairs without a path.
+
+        Raises
+        ------
+        LabelError, DataError, UnitError, UsageError
+            If the input does not fit.
+        NotFittedError
+            If the estimator needs a history first.
+        """
+        run = self._over_blocks(loads, routing, known, known_error, self._solve)
+        return _as_demands(run, loads, routing, self._attrs(loads))
+
+    def save(self, path: str | Path) -> None:
+        """Write parameters and what was learnt to one ``.safetensors`` file; see :func:`odflow.load`."""
+        from odflow.estimate.store import save
+
+        save(self, path)
+
+    @abstractmethod
+    def _solve(self, observed: Observed) -> Floats:
+        """Estimate a block, shape (T, flows)."""
+
+    def _expected(self, observed: Observed) -> Floats | None:
+        """Loads expected without looking at the measured ones, shape (rows,), if there is a history."""
+        return None
+
+    def _attrs(self, loads: xr.DataArray) -> dict[str, str | float]:
+        return {"method": type(self).__name__}
+
+    def _over_blocks(
+        self,
+        loads: xr.DataArray,
+        routing: Routing | RoutingEpochs,
+        known: xr.DataArray | None,
+        known_error: float,
+        solve: Callable[[Observed], Floats],
+    ) -> Floats:
+        """Run ``solve`` over blocks of checked, screened measurements; result (..., T, flows)."""
+        parts: list[Floats] = []
+        suspects = np.zeros(len(routing.links), dtype=int)
+        for span, whole in observe(loads, routing, noise=self.noise, known=known, known_error=known_error):
+            for block in blocks(span.stop - span.start, len(routing.nodes) ** 2):
+                observed = whole.span(block)
+                if self.screen:
+                    observed, flagged = consistent(observed, self._expected(observed))
+                    suspects += flagged[:, : len(suspects)].sum(axis=0)
+                x = solve(observed)
+                x[..., ~observed.system.carried] = 0.0
+                x[..., np.isnan(observed.values).all(axis=1), :] = np.nan
+                parts.append(x)
+        if suspects.any():
+            times = sum(part.shape[-2] for part in parts)
+            warnings.warn(summary(suspects, routing.links, times), InconsistentLoadsWarning, stacklevel=3)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-2)
+
+
+@dataclass(kw_only=True, eq=False)
+class HistoryEstimator(Estimator):
+    """Estimators that learn a prior from past TMs; ``mean_`` is its mean after :meth:`fit`."""
+
+    mean_: Floats | None = field(default=None, init=False, repr=False)
+    nodes_: tuple[str, ...] = field(default=(), init=False, repr=False)
+    end_: np.datetime64 | None = field(default=None, init=False, repr=False)
+
+    def _remember(self, history: History, mean: Floats) -> None:
+        self.mean_, self.nodes_, self.end_ = mean, history.nodes, history.end
+
+    def _columns(self, routing: Routing) -> NDArray[np.int64]:
+        """Where each OD column of `routing` is in what was learnt.
+
+        Raises
+        ------
+        NotFittedError
+            If nothing was learnt.
+        LabelError
+            If the history was of other nodes.
+        """
+        self._fitted_mean()
+        n = len(self.nodes_)
+        position = xr.DataArray(np.arange(n * n).reshape(n, n), dims=("origin", "destination"))
+        named = position.assign_coords(origin=list(self.nodes_), destination=list(self.nodes_))
+        return np.asarray(labels.align_nodes(named, routing.nodes).values).ravel()
+
+    def _fitted_mean(self) -> Floats:
+        if self.mean_ is None:
+            raise NotFittedError(f"{type(self).__name__} needs past TMs; call fit(history) or give --history")
+        return self.mean_
+
+    def _mean(self, observed: Observed) -> Floats:
+        return self._fitted_mean()[self._columns(observed.system.routing)]
+
+    def _expected(self, observed: Observed) -> Floats | None:
+        if self.mean_ is None:
+            return None
+        return np.asarray(observed.system.matrix @ self._mean(observed))
+
+    def _attrs(self, loads: xr.DataArray) -> dict[str, str | float]:
+        attrs = super()._attrs(loads)
+        if self.end_ is not None:
+            start = labels.as_times(loads["time"].values)[0]
+            attrs["history_age_s"] = float((start - self.end_) / np.timedelta64(1, "s"))
+        return attrs
+
+
+class Posterior(ABC):
+    """An estimator that also says how sure it is."""
+
+    @abstractmethod
+    def quantiles(
+        self,
+        loads: xr.DataArray,
+        routing: Routing | RoutingEpochs,
+        probabilities: Sequence[float] = (0.05, 0.5, 0.95),
+        *,
+        known: xr.DataArray | None = None,
+        known_error: float = 0.0,
+    ) -> xr.DataArray:
+        """Marginal quantiles of every demand, dims (quantile, time, origin, destination)."""
+
+    @abstractmethod
+    def sample(
+        self,
+        loads: xr.DataArray,
+        routing: Routing | RoutingEpochs,
+        n: int = 100,
+        *,
+        seed: int = 0,
+        known: xr.DataArray | None = None,
+        known_error: float = 0.0,
+    ) -> xr.DataArray:
+        """Joint draws of the TM, dims (sample, time, origin, destination)."""
+
+
+def _as_demands(
+    x: Floats, loads: xr.DataArray, routing: Routing | RoutingEpochs, attrs: dict[str, str | float]
+) -> xr.DataArray:
+    interval = float(loads.attrs["interval_s"])
+    return labels.demands(x, loads["time"].values, routing.nodes, interval, **attrs)
+
+
+def with_dim(
+    x: Floats,
+    dim: str,
+    values: Sequence[float] | NDArray[np.generic],
+    loads: xr.DataArray,
+    routing: Routing | RoutingEpochs,
+    attrs: dict[str, str | float],
+) -> xr.DataArray:
+    """Label an array of shape (k, T, flows) as demands with a leading dim."""
+    n, interval = len(routing.nodes), float(loads.attrs["interval_s"])
+    nodes = list(routing.nodes)
+    return xr.DataArray(
+        x.reshape(*x.shape[:2], n, n),
+        dims=(dim, "time", "origin", "destination"),
+        coords={dim: values, "time": labels.as_times(loads["time"].values), "origin": nodes, "destination": nodes},
+        name="demand",
+        attrs={"units": labels.UNITS, "interval_s": interval, **attrs},
+    )

@@ -1,0 +1,41 @@
+"""Checks of estimator parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from odflow.errors import UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def check_shares(**shares: float) -> None:
+    """Raise :class:`UsageError` unless every value lies in [0, 1]."""
+    for name, value in shares.items():
+        if not 0 <= value <= 1:
+            raise UsageError(f"{name} is {value}, expected a share between 0 and 1")
+
+
+def check_counts(**counts: int) -> None:
+    """Raise :class:`UsageError` unless every value is an integer of at least 1."""
+    for name, value in counts.items():
+        if int(value) != value or value < 1:
+            raise UsageError(f"{name} is {value}, expected a whole number of at least 1")
+
+
+def check_probabilities(probabilities: Sequence[float]) -> NDArray[np.float64]:
+    """Return increasing probabilities.
+
+    Raises
+    ------
+    UsageError
+        If one is not strictly between 0 and 1, or they do not increase.
+    """
+    p = np.asarray(probabilities, dtype=float)
+    if p.ndim != 1 or not len(p) or not ((p > 0) & (p < 1)).all() or (np.diff(p) <= 0).any():
+        raise UsageError(f"quantiles are {list(probabilities)}, expected increasing values between 0 and 1")
+    return p

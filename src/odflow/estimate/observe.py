@@ -1,0 +1,186 @@
+"""What is observed of a TM: link loads and known demands as rows of one linear system."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+from scipy.sparse import csr_array, eye_array, vstack
+
+from odflow import labels
+from odflow.errors import DataError, LabelError, UsageError, listed
+from odflow.estimate.projection import Row, rows_of
+from odflow.labels import IN, OUT
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from odflow.network.epochs import RoutingEpochs
+    from odflow.network.routing import Routing
+
+    Floats = NDArray[np.float64]
+
+# relative error of the counter readings: one for all, or by link
+Noise = float | Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class System:
+    """Rows of the linear system ``values = matrix @ x`` under one routing.
+
+    Parameters
+    ----------
+    routing : Routing
+    known : int array
+        OD columns that have a row of their own, after the rows of the links.
+    """
+
+    routing: Routing
+    known: NDArray[np.int64]
+
+    @cached_property
+    def matrix(self) -> csr_array:
+        """A, with identity rows for the known demands."""
+        if not len(self.known):
+            return self.routing.matrix
+        identity = csr_array(eye_array(self.routing.matrix.shape[1], format="csr"))[self.known]
+        return csr_array(vstack([self.routing.matrix, identity]))
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """Rows prepared for the KL projection."""
+        return rows_of(self.matrix)
+
+    @cached_property
+    def carried(self) -> NDArray[np.bool_]:
+        """OD columns whose traffic the network carries (all but unreachable pairs)."""
+        n = len(self.routing.nodes)
+        carried = np.ones((n, n), dtype=bool)
+        index = {node: i for i, node in enumerate(self.routing.nodes)}
+        for origin, destination in self.routing.unreachable:
+            carried[index[origin], index[destination]] = False
+        return carried.ravel()
+
+    @cached_property
+    def access(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Row of ``in:NODE`` and of ``out:NODE`` for each node, -1 where there is none."""
+        row = {link: i for i, link in enumerate(self.routing.links)}
+        sides = [[row.get(f"{side}{node}", -1) for node in self.routing.nodes] for side in (IN, OUT)]
+        return np.array(sides[0], dtype=np.int64), np.array(sides[1], dtype=np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """A span of measurements under one system.
+
+    Parameters
+    ----------
+    system : System
+    values : array, shape (T, rows)
+        bit/s; NaN = not measured.
+    error : array, shape (T, rows) or (rows,)
+        Relative standard error of each value; 0 = exact.
+    """
+
+    system: System
+    values: Floats
+    error: Floats
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def exact(self) -> bool:
+        """Whether every value is to be met exactly."""
+        return not self.error.any()
+
+    @cached_property
+    def variance(self) -> Floats:
+        """Noise variance of each value, shape (T, rows), 0 where not measured."""
+        return np.asarray((np.broadcast_to(self.error, self.values.shape) * np.nan_to_num(self.values)) ** 2)
+
+    def span(self, span: slice) -> Observed:
+        """The measurements of some of the times."""
+        error = self.error if self.error.ndim == 1 else self.error[span]
+        return Observed(self.system, self.values[span], error)
+
+    def with_values(self, values: Floats) -> Observed:
+        """The same rows with other values."""
+        return replace(self, values=values)
+
+
+def observe(
+    loads: xr.DataArray,
+    routing: Routing | RoutingEpochs,
+    *,
+    noise: Noise = 0.0,
+    known: xr.DataArray | None = None,
+    known_error: float = 0.0,
+) -> Iterator[tuple[slice, Observed]]:
+    """Check the measurements and cut them into spans of one routing.
+
+    Parameters
+    ----------
+    loads : DataArray (time, link)
+        bit/s; NaN = not measured.
+    routing : Routing or RoutingEpochs
+    noise : float or mapping of link to float
+        Relative standard error of the loads.
+    known : DataArray (time, origin, destination), optional
+        Demands that were measured directly, NaN elsewhere; times must include those of the loads.
+    known_error : float
+        Relative standard error of the known demands; 0 = exact.
+
+    Raises
+    ------
+    LabelError, DataError, UnitError, UsageError
+        If labels, values or errors do not fit.
+    """
+    checked = labels.align_links(labels.check_loads(loads), routing.links)
+    times = labels.as_times(checked["time"].values)
+    link_error = _link_errors(noise, routing.links)
+    if not 0 <= known_error < np.inf:
+        raise UsageError(f"known_error is {known_error}, expected a relative error of 0 or more")
+    demands = None if known is None else _known_demands(known, times, routing.nodes)
+    for span, part in routing.segments(times):
+        values = checked.values[span]
+        if demands is None:
+            yield span, Observed(System(part, np.empty(0, dtype=np.int64)), values, link_error)
+            continue
+        columns = np.flatnonzero(~np.isnan(demands[span]).all(axis=0))
+        system = System(part, columns)
+        error = np.concatenate([link_error, np.full(len(columns), known_error)])
+        yield span, Observed(system, np.hstack([values, demands[span][:, columns]]), error)
+
+
+def _link_errors(noise: Noise, links: tuple[str, ...]) -> Floats:
+    if isinstance(noise, Mapping):
+        unknown = [link for link in noise if link not in set(links)]
+        if unknown:
+            raise LabelError(f"noise is given for link {listed(unknown)} that the routing does not know")
+        errors = np.array([noise.get(link, 0.0) for link in links], dtype=float)
+    else:
+        errors = np.full(len(links), float(noise))
+    if not ((errors >= 0) & (errors < np.inf)).all():
+        raise UsageError(
+            f"noise is {errors[~((errors >= 0) & (errors < np.inf))][0]:g}, expected 0 or more (0.05 = 5 %)"
+        )
+    return errors
+
+
+def _known_demands(known: xr.DataArray, times: NDArray[np.datetime64], nodes: tuple[str, ...]) -> Floats:
+    checked = labels.check_demands(known)
+    missing = np.setdiff1d(times, labels.as_times(checked["time"].values))
+    if len(missing):
+        raise LabelError(
+            f"known demands lack the time {missing[0].astype('datetime64[s]')} of the loads; "
+            "known.reindex(time=loads.time) marks it as not measured"
+        )
+    values = labels.flat(checked.sel(time=times), nodes)
+    if np.isnan(values).all():
+        raise DataError("known demands hold no measured value")
+    return values

@@ -332,6 +332,9 @@ def _same(have: Sequence[str], want: Sequence[str], what: str, kind: str, remedy
         parts.append(f"{what} lack {kind} {listed(missing)}")
     if unknown:
         parts.append(f"{what} have {kind} {listed(unknown)} that the routing does not know")
+    if kind == "node" and len(missing) == len(unknown) == 1:
+        pair = f"{{'{unknown[0]}': '{missing[0]}'}}"
+        remedy = f"if the two are the same node, say so when reading: read_demands(..., rename={pair})"
     raise LabelError(f"{'; '.join(parts)}; {remedy}")
 
 

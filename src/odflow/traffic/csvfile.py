@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from odflow.files import readable
 
 __all__ = ["CsvFile", "first_line", "one_chunk"]
 
+_UNDECODED = re.compile("[\udc80-\udcff]")
 _EMPTY = ["", "nan", "NaN", "NAN", "NA", "null"]
 
 
@@ -102,7 +104,7 @@ class CsvFile:
         for line, row in self._data():
             if len(row) != len(self.names):
                 raise FormatError(self.path, f"has {len(row)} fields where {len(self.names)} are due", line)
-            if any("\udc80" <= letter <= "\udcff" for field in row for letter in field):
+            if _UNDECODED.search("".join(row)):
                 raise FormatError(self.path, "is not UTF-8 text; save the file as UTF-8", line)
             for i, name in numeric.items():
                 if not _fits(row[i].strip(), types[name]):

@@ -200,9 +200,9 @@ def _long(path: Path, columns: dict[str, pa.Array], kind: Kind, blame: Blame) ->
     shape = tuple(len(coords[dim]) for dim in coords)
     if np.prod(shape, dtype=float) > _MOST_CELLS:
         raise DataError(f"{path}: {' x '.join(map(str, shape))} cells ({', '.join(coords)}) do not fit into memory")
+    values = _float_values(columns[kind.name], blame, kind.name)
     at = np.ravel_multi_index(tuple(codes), shape)
     _check_once(at, shape, coords, blame)
-    values = _float_values(columns[kind.name], blame, kind.name)
     cells = np.full(int(np.prod(shape)), np.nan)
     cells[at] = values
     array = xr.DataArray(cells.reshape(shape), dims=tuple(coords), coords=coords, name=kind.name)

@@ -108,7 +108,8 @@ def seconds(interval: str | float) -> float:
         if isinstance(interval, int | float | np.number):
             length = float(interval)
         else:
-            length = pd.Timedelta(interval).total_seconds()
+            days = re.sub(r"(?<=[0-9 ])d\b", "D", interval) if isinstance(interval, str) else interval
+            length = pd.Timedelta(days).total_seconds()
     except (ValueError, TypeError, OverflowError) as error:
         raise UsageError(f"interval '{interval}' is no length of time; write it like '5min'") from error
     if not 0 < length < float("inf"):

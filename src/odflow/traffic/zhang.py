@@ -92,7 +92,7 @@ def _numbers(path: Path, width: int) -> NDArray[np.float64]:
             sep=r"\s+",
             header=None,
             dtype=np.float64,
-            compression="gzip" if path.suffix == ".gz" else None,
+            compression="gzip" if _gzipped(path) else None,
         )
         values: NDArray[np.float64] = frame.to_numpy()
     except (ValueError, OSError, EOFError, zlib.error, OverflowError):
@@ -102,10 +102,15 @@ def _numbers(path: Path, width: int) -> NDArray[np.float64]:
     return values
 
 
+def _gzipped(path: Path) -> bool:
+    with path.open("rb") as file:  # browsers unpack what is still called .gz
+        return file.read(2) == b"\x1f\x8b"
+
+
 def _lines(path: Path) -> list[str]:
     try:
         data = path.read_bytes()
-        text = gzip.decompress(data) if path.suffix == ".gz" else data
+        text = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
     except (OSError, EOFError, zlib.error) as error:
         raise OdflowError(f"{path}: cannot be read: {error}") from error
     return text.decode("latin-1").split("\n")

@@ -141,11 +141,11 @@ def coordinates(network: Network) -> Iterator[Problem]:
 
 def positive(value: object) -> bool:
     """Whether this is a finite number above 0."""
-    return isinstance(value, Real) and math.isfinite(value) and value > 0
+    return isinstance(value, Real) and math.isfinite(value) and float(value) > 0
 
 
 def _within(value: object, limit: float) -> bool:
-    return value is None or (isinstance(value, Real) and abs(value) <= limit)
+    return value is None or (isinstance(value, Real) and abs(float(value)) <= limit)
 
 
 CHECKS: tuple[Check, ...] = (

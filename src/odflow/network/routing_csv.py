@@ -19,6 +19,7 @@ import pyarrow.csv as pa_csv
 
 from odflow.errors import FormatError
 from odflow.files import read_text
+from odflow.network.formats.common import clean, shown
 from odflow.network.routing import Routing
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def _header(path: Path, text: str, with_starts: bool) -> list[str]:
     columns = [name.strip() for name in first]
     if len(columns) != len(set(columns)) or set(columns) - {"start"} != set(COLUMNS):
         expected = ",".join(("start", *COLUMNS) if with_starts else COLUMNS)
-        raise FormatError(path, f"columns are '{','.join(columns)[:80]}', expected {expected}", 1)
+        raise FormatError(path, f"columns are {shown(','.join(columns), 80)}, expected {expected}", 1)
     if ("start" in columns) != with_starts:
         raise wrong_kind(path, with_starts)
     return columns
@@ -175,11 +176,11 @@ def _csv_fault(path: Path, text: str, columns: list[str], reason: str) -> Format
             if len(row) != len(columns):
                 return FormatError(path, f"{len(row)} cells, expected {len(columns)}", reader.line_num)
             if not _is_number(row[at]):
-                problem = f"fraction is '{row[at].strip()[:40]}', expected a number in [0, 1]"
+                problem = f"fraction is {shown(row[at])}, expected a number in [0, 1]"
                 return FormatError(path, problem, reader.line_num)
     except csv.Error as error:
         return FormatError(path, f"not a valid CSV row ({error})", reader.line_num)
-    return FormatError(path, f"not a valid CSV file ({reason.splitlines()[0][:80]})")
+    return FormatError(path, f"not a valid CSV file ({clean(reason)[:80]})")
 
 
 def _is_number(text: str) -> bool:
@@ -211,7 +212,7 @@ def _time(path: Path, time: str, text: str, codes: Ints, code: int) -> pd.Timest
         stamp = pd.NaT
     if stamp is pd.NaT or not 1678 <= stamp.year < 2262:
         line = _line_of(text, int(np.argmax(codes == code)))
-        raise FormatError(path, f"start is '{time[:40]}', expected a UTC time such as 2004-03-01T00:05:00", line)
+        raise FormatError(path, f"start is {shown(time)}, expected a UTC time such as 2004-03-01T00:05:00", line)
     return stamp
 
 

@@ -150,7 +150,7 @@ def _read_netcdf(path: Path, with_starts: bool) -> Entries:
             kind = dataset.attrs.get("kind")
             data = {str(name): np.asarray(values) for name, values in dataset.load().variables.items()}
     except Exception as error:  # whatever a damaged file makes HDF5, h5py and xarray raise
-        raise FormatError(path, f"cannot be read as NetCDF ({str(error).partition(chr(10))[0][:80]})") from error
+        raise FormatError(path, f"cannot be read as NetCDF ({clean(error)[:80]})") from error
     if kind != _KIND:
         raise FormatError(path, "is a NetCDF file but holds no routing")
     if ("start" in data) != with_starts:

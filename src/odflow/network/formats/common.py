@@ -7,6 +7,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
@@ -32,11 +33,12 @@ def number(path: str | Path, text: str, where: str, *, power: int = 0, line: int
         Naming the place.
     """
     try:
-        value = float(Decimal(text.strip()).scaleb(power))
+        # Python's own 1_000 is no number in a file
+        value = float(Decimal(text.strip()).scaleb(power)) if "_" not in text else math.nan
     except (ArithmeticError, ValueError):
         value = math.nan
     if not math.isfinite(value):
-        raise FormatError(path, f"{where} is '{text.strip()[:40]}', expected a finite number", line)
+        raise FormatError(path, f"{where} is {shown(text)}, expected a finite number", line)
     return value
 
 
@@ -56,6 +58,11 @@ def known(value: float | None) -> bool:
 def clean(text: object) -> str:
     """A label on one line: runs of white space become one blank, invisible characters go."""
     return " ".join("".join(c for c in str(text) if c.isprintable() or c.isspace()).split())
+
+
+def shown(text: str, limit: int = 40) -> str:
+    """A piece of a file for a message: quoted, on one line, not too long."""
+    return f"'{clean(text)[:limit]}'"
 
 
 def in_degrees(points: Sequence[Point]) -> list[Point]:
@@ -111,7 +118,7 @@ class LinkNames:
 
 def warn_no_unit(path: str | Path, unit: str | None, expected: Iterable[str]) -> None:
     """Say that capacities stay unknown because their unit is."""
-    what = f"the unit '{clean(unit)[:40]}' is not known" if unit else "no unit is stated"
+    what = f"the unit {shown(unit)} is not known" if unit else "no unit is stated"
     message = f"{path}: {what}, so capacities are left unknown; state one of {', '.join(expected)}"
     warnings.warn(message, OdflowWarning, stacklevel=2)
 
@@ -146,11 +153,15 @@ def check_writable(network: Network, *, forbidden: str = "") -> None:
     for link in network.links:
         if link.source not in network.node_index or link.target not in network.node_index:
             raise _refused(network, f"link '{link.id}' ends at a node that is not there")
-        if math.inf in (abs(link.capacity or 0), abs(link.metric or 0)):
-            raise _refused(network, f"link '{link.id}' has an infinite capacity or metric")
+        if not (_writable_number(link.capacity) and _writable_number(link.metric)):
+            raise _refused(network, f"link '{link.id}' has a capacity or metric that is no finite number")
     for node in network.nodes:
-        if math.inf in (abs(node.latitude or 0), abs(node.longitude or 0)):
-            raise _refused(network, f"node '{node.id}' has infinite coordinates")
+        if not (_writable_number(node.latitude) and _writable_number(node.longitude)):
+            raise _refused(network, f"node '{node.id}' has coordinates that are no finite numbers")
+
+
+def _writable_number(value: object) -> bool:
+    return value is None or (isinstance(value, Real) and not math.isinf(value))
 
 
 def _refused(network: Network, reason: str) -> NetworkError:

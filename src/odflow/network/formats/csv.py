@@ -9,7 +9,7 @@ from pathlib import Path
 
 from odflow.errors import FormatError
 from odflow.files import read_text
-from odflow.network.formats.common import clean, number, written
+from odflow.network.formats.common import clean, number, shown, written
 from odflow.network.model import Link, Network, Node
 
 COLUMNS = ("id", "source", "target", "capacity", "metric")
@@ -34,7 +34,7 @@ def read_csv(path: str | Path) -> Network:
     wrong = [name for name in columns if name not in COLUMNS]
     missing = [name for name in COLUMNS[:3] if name not in columns]
     if wrong or missing or len(set(columns)) < len(columns):
-        raise FormatError(path, f"columns are '{','.join(columns)[:80]}', expected {','.join(COLUMNS)}", line)
+        raise FormatError(path, f"columns are {shown(','.join(columns), 80)}, expected {','.join(COLUMNS)}", line)
     links: dict[str, Link] = {}
     for line, row in rows:
         if len(row) != len(columns):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from odflow.errors import FormatError
 from odflow.files import read_text
-from odflow.network.formats.common import clean, written
+from odflow.network.formats.common import clean, shown, written
 from odflow.network.formats.graphs import RawEdge, RawNode, assemble, link_attributes, lowered, node_attributes
 from odflow.network.model import Network
 
@@ -81,7 +81,7 @@ def _parse(path: str | Path, text: str) -> Items:
             raise FormatError(path, "a text in quotes is not closed", line)
         if token == "]":
             if key or len(open_lists) == 1:
-                problem = f"'{key[:40]}' has no value" if key else "closes a list that was not opened"
+                problem = f"{shown(key)} has no value" if key else "closes a list that was not opened"
                 raise FormatError(path, f"']': {problem}", line)
             open_lists.pop()
         elif token == "[":
@@ -95,13 +95,13 @@ def _parse(path: str | Path, text: str) -> Items:
             here.append((key, _unquoted(token), line))
             key = ""
         elif token.startswith('"'):
-            raise FormatError(path, f"expected a key, found {token[:40]}", line)
+            raise FormatError(path, f"expected a key, found {shown(token)}", line)
         else:
             key = token
     if len(open_lists) > 1:
         raise FormatError(path, "a list opened here is not closed; is the file complete?", open_lists[-1][1])
     if key:
-        raise FormatError(path, f"'{key[:40]}' has no value", line)
+        raise FormatError(path, f"{shown(key)} has no value", line)
     return top
 
 

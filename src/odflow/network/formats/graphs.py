@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from odflow.errors import FormatError, listed
-from odflow.network.formats.common import LinkNames, check_writable, clean, known, number
+from odflow.errors import FormatError, UsageError
+from odflow.network.formats.common import LinkNames, check_writable, clean, known, number, shown
 from odflow.network.model import Link, Network, Node
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def assemble(
     for edge, ident in zip(edges, own, strict=True):
         for end in (edge.source, edge.target):
             if end not in ids:
-                raise FormatError(path, f"an edge ends at node '{end[:40]}', which is not in the file", edge.line)
+                raise FormatError(path, f"an edge ends at node {shown(end)}, which is not in the file", edge.line)
         source, target = ids[edge.source], ids[edge.target]
         where = f"of edge {source}--{target}"
         capacity = _number(path, edge.attributes, ("capacity", "linkspeedraw"), where, edge.line)
@@ -98,7 +98,13 @@ def from_networkx(graph: nx.Graph) -> Network:
     ------
     FormatError
         Two nodes with the same text, or an attribute that is not a number.
+    UsageError
+        If this is no networkx graph.
     """
+    import networkx as nx
+
+    if not isinstance(graph, nx.Graph):
+        raise UsageError(f"expected a networkx graph, not {type(graph).__name__}")
     directed = graph.is_directed()
     nodes = [RawNode(clean(node), lowered(data)) for node, data in graph.nodes(data=True)]
     edges = []
@@ -150,16 +156,17 @@ def _known(values: dict[str, float | None]) -> dict[str, float]:
 
 
 def _node_ids(path: str | Path, nodes: Sequence[RawNode], labels: bool) -> dict[str, str]:
-    keys = [node.key for node in nodes]
-    for node, count in zip(nodes, map(Counter(keys).__getitem__, keys), strict=True):
-        if count > 1:
-            raise FormatError(path, f"node id {listed([node.key])} is used {count} times", node.line)
+    keys: dict[str, str] = {}
+    for node in nodes:
+        if node.key in keys:
+            raise FormatError(path, f"node id '{node.key}' is used twice", node.line)
+        keys[node.key] = node.key
     if not labels:
-        return dict(zip(keys, keys, strict=True))
+        return keys
     titles = [_text(node.attributes, "label") for node in nodes]
     same = Counter(titles)
     ids = [title if title and same[title] == 1 else key for title, key in zip(titles, keys, strict=True)]
-    return dict(zip(keys, ids if len(set(ids)) == len(ids) else keys, strict=True))
+    return dict(zip(keys, ids, strict=True)) if len(set(ids)) == len(ids) else keys
 
 
 def _node(path: str | Path, node: RawNode, ident: str) -> Node:

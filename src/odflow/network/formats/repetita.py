@@ -11,7 +11,7 @@ from pathlib import Path
 
 from odflow.errors import FormatError
 from odflow.files import read_text
-from odflow.network.formats.common import Point, has_place, in_degrees, number, written
+from odflow.network.formats.common import Point, clean, has_place, in_degrees, number, shown, written
 from odflow.network.model import Link, Network, Node
 
 NODE_HEADER = "label x y"
@@ -34,8 +34,8 @@ def read_repetita(path: str | Path) -> Network:
     FormatError
         With file and line.
     """
-    lines = [(at, row.split()) for at, row in enumerate(read_text(path).splitlines(), start=1) if row.strip()]
-    rows = iter(lines)
+    lines = enumerate(map(clean, read_text(path).splitlines()), start=1)
+    rows = iter([(line, row.split()) for line, row in lines if row])
     nodes, points = [], []
     for line, (label, x, y) in _section(path, rows, "NODES", NODE_HEADER):
         where = f"coordinate of node '{label}'"
@@ -51,7 +51,7 @@ def read_repetita(path: str | Path) -> Network:
         metric = number(path, weight, f"weight of edge '{label}'", line=line)
         links.append(Link(label, source, target, capacity or None, metric or None))
     for line, words in rows:
-        raise FormatError(path, f"expected the end of the file, found '{' '.join(words)[:40]}'", line)
+        raise FormatError(path, f"expected the end of the file, found {shown(' '.join(words))}", line)
     placed = [Node(node, *point) for node, point in zip(nodes, in_degrees(points), strict=True)]
     return Network(tuple(placed), tuple(links), name=Path(path).stem)
 
@@ -73,17 +73,17 @@ def repetita_text(network: Network) -> str:
 def _section(path: str | Path, rows: Iterator[Row], title: str, header: str) -> Iterator[Row]:
     line, words = next(rows, (0, []))
     if len(words) != 2 or words[0] != title:
-        raise FormatError(path, f"expected '{title} <count>', found '{' '.join(words)[:40]}'", line)
+        raise FormatError(path, f"expected '{title} <count>', found {shown(' '.join(words))}", line)
     count = _index(words[1])
     if count is None:
-        raise FormatError(path, f"{title} count is '{words[1][:40]}', expected a whole number", line)
+        raise FormatError(path, f"{title} count is {shown(words[1])}, expected a whole number", line)
     line, words = next(rows, (line, []))
     if words != header.split():
-        raise FormatError(path, f"expected the header '{header}', found '{' '.join(words)[:40]}'", line)
+        raise FormatError(path, f"expected the header '{header}', found {shown(' '.join(words))}", line)
     for done in range(count):
         line, words = next(rows, (line, []))
         if len(words) != len(header.split()):
-            found = f"found '{' '.join(words)[:40]}'" if words else "the file ends"
+            found = f"found {shown(' '.join(words))}" if words else "the file ends"
             raise FormatError(path, f"{title} announces {count} rows '{header}'; at row {done + 1} {found}", line)
         yield line, words
 
@@ -95,5 +95,5 @@ def _index(text: str) -> int | None:
 def _node(path: str | Path, nodes: list[str], text: str, line: int) -> str:
     at = _index(text)
     if at is None or at >= len(nodes):
-        raise FormatError(path, f"edge end '{text[:40]}' is not a node number from 0 to {len(nodes) - 1}", line)
+        raise FormatError(path, f"edge end {shown(text)} is not a node number from 0 to {len(nodes) - 1}", line)
     return nodes[at]

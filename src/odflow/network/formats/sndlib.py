@@ -35,6 +35,7 @@ from odflow.network.formats.common import (
     has_place,
     in_degrees,
     number,
+    shown,
     warn_no_unit,
     written,
 )
@@ -128,14 +129,14 @@ def read_native(path: str | Path) -> Network:
     nodes, points = [], []
     for line, row in sections["NODES"]:
         if len(row) < 5 or row[1] != "(" or row[4] != ")":
-            raise FormatError(path, f"expected 'id ( x y )', found '{' '.join(row)[:60]}'", line)
+            raise FormatError(path, f"expected 'id ( x y )', found {shown(' '.join(row))}", line)
         x, y = (number(path, text, f"coordinate of node '{row[0]}'", line=line) for text in row[2:4])
         nodes.append(row[0])
         points.append((y, x))
     raw = []
     for line, row in sections["LINKS"]:
         if len(row) < 6 or row[1] != "(" or row[4] != ")":
-            raise FormatError(path, f"expected 'id ( source target ) capacity ...', found '{' '.join(row)[:60]}'", line)
+            raise FormatError(path, f"expected 'id ( source target ) capacity ...', found {shown(' '.join(row))}", line)
         number(path, row[5], f"capacity of link '{row[0]}'", line=line)
         raw.append((row[0], row[2], row[3], row[5]))
     meta = {
@@ -164,7 +165,7 @@ def _links(path: str | Path, raw: Sequence[RawLink], unit: str | None, model: st
     names, links, unitless = LinkNames(), [], False
     directed = model.strip().upper() == "DIRECTED"
     if not directed and model.strip().upper() not in ("", "UNDIRECTED", "BIDIRECTED"):
-        raise FormatError(path, f"linkModel is '{clean(model)[:40]}', expected DIRECTED, UNDIRECTED or BIDIRECTED")
+        raise FormatError(path, f"linkModel is {shown(model)}, expected DIRECTED, UNDIRECTED or BIDIRECTED")
     for ident, source, target, text in raw:
         capacity = number(path, text, f"capacity of link '{ident}'", power=power or 0) if text.strip() else 0.0
         unitless |= power is None and capacity != 0
@@ -191,14 +192,14 @@ def _sections(path: str | Path, text: str) -> dict[str, list[Row]]:
     sections: dict[str, list[Row]] = {}
     name, depth = "", 0
     for line, row in enumerate(text.splitlines(), start=1):
-        tokens = _TOKEN.findall(row.partition("#")[0])
+        tokens = _TOKEN.findall(clean(row.partition("#")[0]))
         if not tokens or (depth == 0 and tokens[0].startswith("?")):
             continue
         if depth == 0:
             name = tokens[0]
             if tokens[1:2] != ["("] or name in sections:
                 problem = f"section {name} comes twice" if name in sections else "expected a section such as 'NODES ('"
-                raise FormatError(path, f"{problem}, found '{row.strip()[:40]}'", line)
+                raise FormatError(path, f"{problem}, found {shown(row)}", line)
             sections[name] = []
             depth, tokens = 1, tokens[2:]
         # free text in META may hold parentheses: only one that stands alone ends it

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 import json
-import math
 from pathlib import Path
 from typing import Any
 
 from odflow.errors import NetworkError, UsageError, listed
+from odflow.network.checks import positive
 from odflow.network.formats.common import in_degrees
 from odflow.network.formats.graphs import RawEdge, RawNode, assemble
 from odflow.network.model import Network
@@ -47,9 +47,9 @@ def from_topohub(key: str, metric: str = "distance", capacity: float | None = No
     """
     if metric not in ("distance", "hops"):
         raise UsageError(f"metric '{metric}' for a topohub network; use 'distance' or 'hops'")
-    if capacity is not None and not (math.isfinite(capacity) and capacity > 0):
-        raise UsageError(f"capacity {capacity:g} for a topohub network; give a positive number of bit/s")
-    graph = _load(key)
+    if capacity is not None and not positive(capacity):
+        raise UsageError(f"capacity {capacity!r} for a topohub network; give a positive number of bit/s")
+    graph = _load(str(key))
     points = in_degrees([(node["pos"][1], node["pos"][0]) for node in graph["nodes"]])
     nodes = [
         RawNode(str(node["id"]), {"label": node.get("name"), "latitude": latitude, "longitude": longitude})

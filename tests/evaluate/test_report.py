@@ -29,8 +29,7 @@ def test_command_line_names_what_is_not_default():
     assert report.command_line("estimation", Config()) == "odflow benchmark estimation"
     config = Config(name="my set", methods=("a", "c"), noise=0.05, told_noise=0.0, quick=True, exact=False)
     assert report.command_line("estimation", config) == (
-        "odflow benchmark estimation --name 'my set' --methods a --methods c --noise 0.05 --told-noise 0.0 "
-        "--quick --no-exact"
+        "odflow benchmark estimation --name 'my set' --methods a c --noise 0.05 --told-noise 0.0 --quick --no-exact"
     )
 
 

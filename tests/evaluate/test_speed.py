@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from odflow.traffic.files import read_demands
 from rich.console import Console
 
 from odflow.errors import OdflowError, UsageError
 from odflow.evaluate import speed
 from odflow.evaluate.speed import SpeedBenchmark, SpeedRow, run
 from odflow.evaluate.speed_tasks import write_totem
+from odflow.traffic.files import read_demands
 
 
 def test_routing_part_runs_in_a_process_of_its_own():

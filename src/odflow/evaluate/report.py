@@ -133,7 +133,7 @@ def command_line(benchmark: str, config: Any) -> str:
         if isinstance(value, bool):
             words.append(flag if value else flag.replace("--", "--no-", 1))
         elif isinstance(value, tuple):
-            words += [word for item in value for word in (flag, str(item))]
+            words += [flag, *map(str, value)]
         else:
             words += [flag, str(value)]
     return shlex.join(words)

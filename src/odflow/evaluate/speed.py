@@ -266,10 +266,7 @@ def _start(what: str, code: str, limit: float | None, repeats: int) -> SpeedRow:
 
 
 def _real_data() -> bool:
-    from odflow.evaluate.protocol import named_dataset
+    from odflow.traffic.datasets import available
 
-    try:
-        named_dataset("abilene")
-    except OdflowError:
-        return False
-    return True
+    found = dict(available())
+    return found["abilene"] is not None and found["geant"] is not None

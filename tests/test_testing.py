@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,19 @@ def test_a_flow_off_its_path_is_caught(diamond_routing: Routing) -> None:
         check_operator(with_matrix(diamond_routing, matrix.tocsr()))
 
 
+@functools.cache
+def _projected(prior: bytes, matrix: bytes, loads: bytes, flows: tuple[int, int], rows: tuple[int, int]) -> np.ndarray:
+    """Row scaling; remembered, for most broken estimators start from the same good result."""
+    x, A = np.frombuffer(prior).reshape(flows).copy(), np.frombuffer(matrix).reshape(rows)
+    y = np.frombuffer(loads).reshape(len(x), len(A))
+    for _ in range(100):
+        for row, load in zip(A, y.T, strict=True):
+            now = x @ row
+            ratio = np.where(np.isnan(load), 1.0, load / np.maximum(now, 1e-300))
+            x *= np.where(now > 0, ratio, 1.0)[:, None] ** row
+    return x
+
+
 class Honest:
     """Minimum relative entropy to the mean of the history, or to a uniform TM, by row scaling."""
 
@@ -113,12 +127,7 @@ class Honest:
 
     def solve(self, y: np.ndarray, routing: Routing) -> np.ndarray:
         x, A = self.prior(y, routing), routing.matrix.toarray()
-        for _ in range(50):
-            for row, load in zip(A, y.T, strict=True):
-                now = x @ row
-                ratio = np.where(np.isnan(load), 1.0, load / np.maximum(now, 1e-300))
-                x *= np.where(now > 0, ratio, 1.0)[:, None] ** row
-        return x
+        return _projected(x.tobytes(), A.tobytes(), y.tobytes(), x.shape, A.shape).copy()
 
     def estimate(self, loads: xr.DataArray, routing: Any) -> xr.DataArray:
         y = labels.align_links(labels.check_loads(loads), routing.links)

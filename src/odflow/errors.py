@@ -25,7 +25,10 @@ __all__ = [
 
 
 class OdflowError(Exception):
-    """Base of every error that odflow raises on purpose."""
+    """Base of every error that odflow raises on purpose; its message is one line, whatever labels hold."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(" ".join(arg.splitlines()) if isinstance(arg, str) else arg for arg in args))
 
 
 class FormatError(OdflowError):

@@ -55,6 +55,8 @@ def read_array(path: Path, kind: Kind, unit: str | None, interval: str | float |
         raise FormatError(path, f"the times of '{array.name}' are not dates; give them units such as 'seconds since …'")
     if scale != 1.0 or array.dtype != np.float64:
         array = array.copy(data=array.values.astype(float) * scale)
+    if "bound" in array.coords and scale != 1.0:
+        array = array.assign_coords(bound=array["bound"] * scale)
     length = agreed_interval(str(path), np.sort(times), stated, interval)
     array.attrs = attrs | {"units": "bit/s", "interval_s": length}
     array.encoding = {}
@@ -85,7 +87,9 @@ def _variable(path: Path, dataset: xr.Dataset, kind: Kind) -> xr.DataArray:
     fitting = [str(name) for name, array in dataset.data_vars.items() if dims <= set(array.dims) <= dims | set(EXTRA)]
     if kind.name not in fitting and len(fitting) != 1:
         raise FormatError(
-            path, f"has no variable '{kind.name}' with dims {('time', *kind.keys)}, only {listed(dataset.data_vars)}"
+            path,
+            f"has no variable '{kind.name}' with dims {('time', *kind.keys)}, "
+            f"only {listed(dataset.data_vars) or 'none'}",
         )
     array = dataset[kind.name if kind.name in fitting else fitting[0]]
     unlabelled = [dim for dim in array.dims if dim not in array.coords]

@@ -59,7 +59,10 @@ class CsvFile:
         if "\0" in text or not text.strip():
             raise FormatError(path, "is not a CSV file with a header")
         delimiter = max(",;\t", key=text.count)
-        names = [name.strip() for name in next(csv.reader([text], delimiter=delimiter), [])]
+        try:
+            names = [name.strip() for name in next(csv.reader([text], delimiter=delimiter), [])]
+        except csv.Error as error:
+            raise FormatError(path, f"header cannot be read: {error}", line) from error
         twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
             raise FormatError(path, f"column {listed(twice)} occurs twice", line)

@@ -108,7 +108,7 @@ def read_loads(path: PathLike, *, unit: str | None = None, interval: str | float
     Parameters
     ----------
     path : path-like
-        File, folder or glob. Tables are long, ``time,link,load[,quality]``; CSV may also be wide,
+        File, folder or glob. Tables are long, ``time,link,load[,quality,bound]``; CSV may also be wide,
         ``time`` and one column per link.
     unit, interval
         As in :func:`read_demands`.
@@ -116,7 +116,7 @@ def read_loads(path: PathLike, *, unit: str | None = None, interval: str | float
     Returns
     -------
     DataArray (time, link)
-        ``load`` in bit/s; NaN = not measured. A ``quality`` coordinate is kept.
+        ``load`` in bit/s; NaN = not measured. ``quality`` and ``bound`` of loads from counters are kept.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def write(array: xr.DataArray, path: PathLike) -> None:
     ----------
     array : DataArray
         Demands (time, origin, destination) or loads (time, link), in bit/s, possibly with ``sample``,
-        ``quantile`` or ``service`` dims and ``quality`` or ``valid`` coordinates. All four formats give
+        ``quantile`` or ``service`` dims and ``quality``, ``bound`` or ``valid`` coordinates. All four formats give
         back the same values; NetCDF and Zarr also keep other coordinates, CSV no attributes.
     path : path-like
         Replaced as a whole when all is written.

@@ -21,10 +21,10 @@ from odflow.traffic.units import agreed_interval, agreed_rate, first_bad, second
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["DEMAND", "EXTRA", "LOAD", "Kind", "read_csv", "read_parquet"]
+__all__ = ["DEMAND", "EXTRA", "FLAGS", "LOAD", "Kind", "read_csv", "read_parquet"]
 
 EXTRA = {"service": str, "sample": int, "quantile": float}  # further dims, in this order, before time
-FLAGS = ("quality", "valid")  # further coordinates
+FLAGS = {"quality": pa.int64(), "valid": pa.bool_(), "bound": pa.float64()}  # further coordinates
 _MOST_CELLS = 2**31
 
 Blame = Callable[[int, str], NoReturn]
@@ -51,7 +51,8 @@ def read_csv(path: Path, kind: Kind, unit: str | None, interval: str | float | N
     """Read a CSV table, long or wide; gzipped if it ends in ``.gz``.
 
     Long: ``time,origin,destination,demand`` or ``time,link,load``, in any order, further columns
-    ``service``, ``sample``, ``quantile`` (dims), ``quality`` (a flag) and ``interval_s``. Wide:
+    ``service``, ``sample``, ``quantile`` (dims), ``quality``, ``valid``, ``bound`` (coordinates) and
+    ``interval_s``. Wide:
     ``time`` first, then a column ``origin->destination`` or a link each.
 
     Parameters
@@ -120,12 +121,7 @@ def read_parquet(path: Path, kind: Kind, unit: str | None, interval: str | float
 
 def _column_types(kind: Kind, names: set[str]) -> dict[str, pa.DataType]:
     types = {"time": pa.string(), **dict.fromkeys(kind.keys, pa.string()), kind.name: pa.float64()}
-    optional = {
-        **dict.fromkeys(EXTRA, pa.string()),
-        "quality": pa.int64(),
-        "valid": pa.bool_(),
-        "interval_s": pa.float64(),
-    }
+    optional = {**dict.fromkeys(EXTRA, pa.string()), **FLAGS, "interval_s": pa.float64()}
     return types | {name: type_ for name, type_ in optional.items() if name in names}
 
 
@@ -243,13 +239,20 @@ def _with_flags(
     for name in FLAGS:
         if name not in columns:
             continue
-        if columns[name].null_count:
-            blame(int(np.flatnonzero(columns[name].is_null())[0]), f"{name} is empty")
-        if len(at) < array.size:
-            raise FormatError(path, f"has {len(at)} rows for {array.size} cells; with {name}, every cell needs a row")
-        flags = columns[name].to_numpy(zero_copy_only=False)
-        cells = np.empty(array.size, dtype=_small(flags))
-        cells[at] = flags
+        column = columns[name]
+        if name == "bound":
+            cells = np.full(array.size, np.nan)
+            cells[at] = column.fill_null(np.nan).to_numpy(zero_copy_only=False)
+        else:
+            if column.null_count:
+                blame(int(np.flatnonzero(column.is_null())[0]), f"{name} is empty")
+            if len(at) < array.size:
+                raise FormatError(
+                    path, f"has {len(at)} rows for {array.size} cells; with {name}, every cell needs a row"
+                )
+            flags = column.to_numpy(zero_copy_only=False)
+            cells = np.empty(array.size, dtype=_small(flags))
+            cells[at] = flags
         cells = cells.reshape(array.shape)
         if name == "valid":
             first = tuple(slice(None) if dim == "time" else 0 for dim in array.dims)
@@ -276,31 +279,35 @@ def _stated_interval(column: pa.Array | None, blame: Blame) -> float | None:
 
 def _wide(path: Path, table: CsvFile, kind: Kind) -> xr.DataArray:
     names = table.names[1:]
+    pairs = _pairs(path, table, kind, names) if kind is DEMAND else []
     columns = table.read({table.names[0]: pa.string(), **dict.fromkeys(names, pa.float64())})
     times, rows = _times(columns[table.names[0]], table.blame)
     if len(times) < len(rows):
-        row = next(i for i, code in enumerate(rows) if code in rows[:i])
-        table.blame(row, f"time {times[rows[row]].astype('datetime64[s]')} occurred before")
+        again = next(i for i, code in enumerate(rows) if code in rows[:i])
+        table.blame(again, f"time {times[rows[again]].astype('datetime64[s]')} occurred before")
     values = np.stack([_float_values(columns[name], table.blame, f"'{name}':") for name in names], axis=1)
     if kind is LOAD:
-        coords: dict[str, Any] = {"time": times, "link": names}
-        cells = np.empty_like(values)
-        cells[rows] = values
-        return xr.DataArray(cells, dims=("time", "link"), coords=coords, name=kind.name)
-    pairs = [tuple(end.strip() for end in name.split("->")) for name in names]
-    odd = next((name for name, pair in zip(names, pairs, strict=True) if len(pair) != 2 or "" in pair), None)
-    if odd is not None:
-        raise FormatError(path, f"column '{odd}' names no pair; expected origin->destination", table.line)
-    if len(set(pairs)) < len(pairs):
-        twice = next(name for name, pair in zip(names, pairs, strict=True) if pairs.count(pair) > 1)
-        raise FormatError(path, f"pair '{twice}' occurs twice", table.line)
+        return xr.DataArray(values[np.argsort(rows)], coords={"time": times, "link": names}, name=kind.name)
     nodes = list(dict.fromkeys([pair[0] for pair in pairs] + [pair[1] for pair in pairs]))
     index = {node: i for i, node in enumerate(nodes)}
     cube = np.full((len(times), len(nodes), len(nodes)), np.nan)
     ends = np.array([(index[origin], index[destination]) for origin, destination in pairs])
     cube[rows[:, None], ends[:, 0], ends[:, 1]] = values
-    coords = {"time": times, "origin": nodes, "destination": nodes}
-    return xr.DataArray(cube, dims=("time", "origin", "destination"), coords=coords, name=kind.name)
+    return xr.DataArray(cube, coords={"time": times, "origin": nodes, "destination": nodes}, name=kind.name)
+
+
+def _pairs(path: Path, table: CsvFile, kind: Kind, names: Sequence[str]) -> list[tuple[str, str]]:
+    pairs = []
+    for name in names:
+        ends = [end.strip() for end in name.split("->")]
+        if len(ends) != 2 or "" in ends:
+            raise FormatError(
+                path, f"column '{name[:40]}' names no pair; expected origin->destination, or {kind.header}", table.line
+            )
+        if (ends[0], ends[1]) in pairs:
+            raise FormatError(path, f"pair '{name[:40]}' occurs twice", table.line)
+        pairs.append((ends[0], ends[1]))
+    return pairs
 
 
 def _finished(
@@ -308,6 +315,8 @@ def _finished(
 ) -> xr.DataArray:
     if scale != 1.0:
         array = array.copy(data=array.values * scale)
+        if "bound" in array.coords:
+            array = array.assign_coords(bound=array["bound"] * scale)
     length = agreed_interval(str(path), array["time"].values, stated, interval)
     array.attrs |= {"units": "bit/s", "interval_s": length}
     return array

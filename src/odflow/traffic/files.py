@@ -89,6 +89,8 @@ def read_demands(
     """
     if nodes is not None:
         nodes = labels.label_list(nodes, "nodes")
+        if len(set(nodes)) < len(nodes):
+            raise LabelError(f"nodes names {listed(sorted({n for n in nodes if nodes.count(n) > 1}))} more than once")
     paths = _listing(path)
     kind = _one_format(paths, format)
     _check_options(kind, column, start)

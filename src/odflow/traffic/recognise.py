@@ -73,7 +73,11 @@ def _xml(path: Path, text: str) -> str:
 def _start(path: Path) -> bytes:
     readable(path)
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            return file.read(8192)
+        with path.open("rb") as file:
+            start = file.read(8192)
+        if start[:2] != b"\x1f\x8b":
+            return start
+        with gzip.open(path) as packed:
+            return packed.read(8192)
     except (OSError, EOFError, zlib.error) as error:
         raise OdflowError(f"{path}: cannot be read: {error}") from error

@@ -99,7 +99,7 @@ def read_sndlib_native(path: Path, unit: str | None = None) -> Part:
             if entry:
                 meta[entry[1].lower()] = entry[2].strip()
         elif section == "NODES":
-            nodes.append(_native_node(path, text, line))
+            nodes.append(_native_node(path, text, line, known))
             known.add(nodes[-1])
         elif section == "DEMANDS":
             _native_demand(path, text, line, known, pairs)
@@ -109,10 +109,12 @@ def read_sndlib_native(path: Path, unit: str | None = None) -> Part:
     return _part(path, nodes, pairs, meta, unit)
 
 
-def _native_node(path: Path, text: str, line: int) -> str:
+def _native_node(path: Path, text: str, line: int, known: set[str]) -> str:
     node = _NODE.fullmatch(text)
     if not node:
         raise FormatError(path, f"expected 'node ( x y )', found '{text[:40]}'", line)
+    if node[1] in known:
+        raise FormatError(path, f"node '{node[1]}' occurs twice", line)
     return node[1]
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _TIE = 1e-9  # relative: metrics such as lengths in km add up with rounding
+_TOO_WIDE = "metrics span too wide a range for sums in floating point; rescale or round them"
 _EXACT = 2.0**53  # sums of integers below this have no rounding at all
 
 
@@ -71,10 +72,12 @@ def ecmp_fractions(
         If the metrics span so wide a range that their sums lose the small ones.
     """
     e, links = len(edge), len(source)
+    if metric.max(initial=0.0) > np.finfo(float).max / (2 * n):
+        raise RoutingError(_TOO_WIDE)
     distance = distances_to(edge, n, source, target, metric)
     next_links = _next_links(_on_shortest_path(distance, source, target, metric), source, n)
-    if (np.isfinite(distance) & (distance > 0) & (next_links.counts() == 0)).any() or (metric.sum() == np.inf):
-        raise RoutingError("metrics span too wide a range for sums in floating point; rescale or round them")
+    if (np.isfinite(distance) & (distance > 0) & (next_links.counts() == 0)).any():
+        raise RoutingError(_TOO_WIDE)
 
     origin, destination = np.divmod(np.arange(e * e), e)
     reachable = np.isfinite(distance[edge]).reshape(e, e)

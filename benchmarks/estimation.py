@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from odflow.evaluate.estimation import EstimationBenchmark, EstimationResult, run
+from odflow.evaluate.estimation_result import method_list, summary_table
 from odflow.evaluate.report import json_text, write_text
 
 TABLES = (
@@ -22,18 +23,24 @@ TABLES = (
 )
 INTRODUCTION = """# Estimation: traffic matrices from link loads
 
-Made by `python -m benchmarks estimation`; each table also by the command above it. Errors are relative unless a
-unit is given: TRE(t) = sum_i |x - x̂| / sum_i x per interval, SRE(i) = sum_t |x - x̂| / sum_t x per flow, NMAE over
-everything; flows and intervals without true traffic are left out of SRE and TRE. The volume-weighted median is the
-SRE below which flows carry half of the traffic. The link residual is |A x̂ - y| / |y| per interval against the loads
-that the method was given. *Oracle* rows know test TMs and only show what a better prior would be worth. Published
-rows were printed on the same split, noise-free; they were not run again.
+Made by `python -m benchmarks estimation`; each section also by the command in it.
+
+- Errors are relative unless a unit is given: TRE(t) = sum_i |x - x̂| / sum_i x per interval, SRE(i) = sum_t |x - x̂| /
+  sum_t x per flow, NMAE = sum |x - x̂| / sum x over everything. Flows and intervals without true traffic have no
+  relative error and are left out of SRE and TRE. Half of the traffic is in flows with at most the volume-weighted
+  median SRE.
+- The link residual is |A x̂ - y| / |y| per interval, y the loads that the method was given.
+- *Oracles* know TMs of the test part; they only show what a better prior would be worth.
+- Published rows were printed for the same split, no noise; they were not run again.
+- Times are one run after a warm-up; peak memory is that of the whole process, the data included.
 """
 
 
 def write(folder: Path) -> None:
     results = [_run(config) for config in TABLES]
-    text = "\n".join([INTRODUCTION, *(result.markdown() for result in results)])
+    methods = "## Methods\n\n" + method_list(results[0].rows) + "\n"
+    overview = "## Overview\n\n" + summary_table(results)
+    text = "\n".join([INTRODUCTION, overview, methods, *(result.section() for result in results)])
     write_text(folder / "estimation.md", text)
     write_text(folder / "estimation.json", json_text({"tables": [result.to_dict() for result in results]}))
 

@@ -14,6 +14,7 @@ from odflow.errors import UsageError
 from odflow.estimate import KLProjection
 from odflow.evaluate import nmae, tre
 from odflow.evaluate.estimation import METHODS, EstimationBenchmark, run
+from odflow.evaluate.estimation_result import summary_table
 from odflow.evaluate.perturb import noisy
 from odflow.evaluate.protocol import method_named, named_dataset
 from odflow.evaluate.published import published
@@ -109,7 +110,7 @@ def test_missing_counters_are_named(toy):
     assert set(found.split.missing) < set(toy.routing.links)
     assert not any(link.startswith(("in:", "out:")) for link in found.split.missing)
     assert f"not measured (2): {', '.join(found.split.missing)}" in found.markdown()
-    assert "20% of the internal counters missing" in found.title()
+    assert "20% of the internal counters missing" in found.title
 
 
 def test_measured_loads_are_used_where_there_are_any(toy):
@@ -123,7 +124,7 @@ def test_measured_loads_are_used_where_there_are_any(toy):
     measured.attrs = toy.routing.loads(demands).attrs
     data = SimpleNamespace(**{**vars(toy), "loads": measured})
     found = run(EstimationBenchmark(methods=("gravity+kl",)), dataset=data)
-    assert found.split.loads == "measured"
+    assert found.split.measured
     given = measured.sel(time=toy.test.time)
     expected = KLProjection(prior="gravity").estimate(given, toy.routing)
     assert found.rows[0].score.all.nmae == pytest.approx(nmae(toy.test, expected))
@@ -156,16 +157,27 @@ def test_markdown_and_json_hold_the_same_numbers(result, tmp_path):
     for row in found["rows"]:
         cells = [line.split(" | ") for line in text.splitlines() if line.startswith("|")]
         named = [line for line in cells if line[0].strip("| *").removesuffix(" (no loads used)") == row["method"]]
-        found_tre = [float(line[1]) for line in named]
+        found_tre = [float(line[1]) for line in named[:2]]
         score = row["score"]
         assert found_tre == pytest.approx([score[part]["tre"]["mean"] for part in ("all", "off_diagonal")], abs=6e-4)
     assert found["split"]["sha256"] == "0" * 64
     assert found["provenance"]["command"] == f"odflow.evaluate.estimation.run({EstimationBenchmark()}, dataset=...)"
-    assert text.startswith("## toy, noise-free\n")
+    assert text.startswith("## toy, loads from the true TMs, no noise\n")
     assert "*oracle:previous+kl*" in text
     assert "last-week (no loads used)" in text
     tables = [line.count("|") for line in text.splitlines() if line.startswith("|")]
-    assert set(tables) == {21, 18}
+    assert set(tables) == {12, 14}
+    assert "- last-week (no loads used): mean TM of the last week of history" in text
+
+
+def test_summary_has_a_column_per_result(result, toy):
+    noise = run(EstimationBenchmark(methods=("gravity",), noise=0.05, assumed_noise=0.0), dataset=toy)
+    lines = summary_table([result, noise]).splitlines()
+    first, other = (part.row("gravity").score.all.tre.mean for part in (result, noise))
+    assert lines[0] == "| mean TRE | 1 | 2 |"
+    assert lines[2] == f"| gravity | {first:.3f} | {other:.3f} |"
+    assert lines[3].endswith("| - |")
+    assert lines[-1] == "2. toy, loads from the true TMs, 0.05 relative noise, estimators told 0"
 
 
 def test_terminal_table(result):

@@ -41,7 +41,7 @@ def project_random(nodes: int, seed: int, repeats: int) -> dict[str, Any]:
 
     network = random_network(nodes, seed=seed)
     routing = Routing.shortest_path(network)
-    interval = "15min" if nodes <= 300 else "2h"
+    interval = "15min" if nodes <= 300 else "6h"
     loads = routing.loads(plausible_traffic(network, PlausibleTraffic(weeks=1, interval=interval), seed=seed))
     estimator = KLProjection(prior="gravity").fit(routing=routing)
     count = loads.sizes["time"]

@@ -1,0 +1,217 @@
+"""What the estimation benchmark found, and how it is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from odflow.errors import UsageError
+from odflow.evaluate.published import Published
+from odflow.evaluate.report import Provenance, Report, markdown_table, number, plain
+from odflow.evaluate.scores import FlowScore, Score
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from odflow.evaluate.estimation import EstimationBenchmark
+
+
+@dataclass(frozen=True)
+class MethodRow:
+    """How one method did.
+
+    Parameters
+    ----------
+    method, words, kind : str
+        Name, parameters in words, and ``estimate``, ``context`` (uses no loads) or ``oracle`` (knows test TMs).
+    score : Score
+    fit_s, estimate_s : float
+        Wall-clock seconds, one run, after a warm-up on the first interval.
+    peak_mib : float
+        Peak resident memory of the whole process while fitting and estimating, MiB; NaN where it
+        cannot be told apart from what went before.
+    """
+
+    method: str
+    words: str
+    kind: str
+    score: Score
+    fit_s: float
+    estimate_s: float
+    peak_mib: float
+
+
+@dataclass(frozen=True)
+class Split:
+    """What was used, in words and numbers.
+
+    Parameters
+    ----------
+    dataset, sha256 : str
+    train, test : str
+        Intervals and dates.
+    gap_days : float
+        From the end of the history to the start of the test part.
+    measured : bool
+        Whether the link loads were measured, or are A x of the true TMs.
+    missing : tuple of str
+        Counters made missing.
+    """
+
+    dataset: str
+    sha256: str
+    train: str
+    test: str
+    gap_days: float
+    measured: bool
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class EstimationResult(Report):
+    """What :func:`run` found.
+
+    Parameters
+    ----------
+    config : EstimationBenchmark
+    split : Split
+    rows : tuple of MethodRow
+    published : tuple of Published
+        Only without noise and with all counters, as published.
+    provenance : Provenance
+    """
+
+    config: EstimationBenchmark
+    split: Split
+    rows: tuple[MethodRow, ...]
+    published: tuple[Published, ...]
+    provenance: Provenance
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain JSON types."""
+        return dict(plain(self))
+
+    def row(self, method: str) -> MethodRow:
+        """The row of a method.
+
+        Raises
+        ------
+        UsageError
+            If it was not run.
+        """
+        for row in self.rows:
+            if row.method == method:
+                return row
+        raise UsageError(f"method '{method}' was not run; there are {', '.join(row.method for row in self.rows)}")
+
+    @property
+    def title(self) -> str:
+        """Data set and conditions in words."""
+        c = self.config
+        parts = [self.split.dataset, "measured loads" if self.split.measured else "loads from the true TMs"]
+        parts += [f"{c.noise:.3g} relative noise"] if c.noise else ["no noise"]
+        if c.assumed_noise is not None and c.assumed_noise != c.noise:
+            parts.append(f"estimators told {c.assumed_noise:.3g}")
+        if c.missing_links:
+            parts.append(f"{c.missing_links:.0%} of the internal counters missing")
+        return ", ".join(parts)
+
+    def markdown(self) -> str:
+        """The result as a Markdown section."""
+        return f"{self.section()}\n{method_list(self.rows)}\n"
+
+    def section(self) -> str:
+        """The Markdown section without the explanation of the methods."""
+        s = self.split
+        lines = [f"## {self.title}", "", *self.provenance.lines()]
+        lines += [f"- data: {s.dataset}, sha256 `{s.sha256}`", f"- history: {s.train}", f"- test: {s.test}"]
+        if s.missing:
+            lines += [f"- counters not measured ({len(s.missing)}): {', '.join(s.missing)}"]
+        every = [[marked(row), *_errors(row.score.all)] for row in self.rows]
+        lines += ["", "All flows, the diagonal included:", ""]
+        lines += [markdown_table(("method", *_ERRORS), every + [_published(row) for row in self.published])]
+        rest = [[marked(row), *_errors(row.score.off_diagonal)] for row in self.rows]
+        lines += ["", "Without the diagonal:", "", markdown_table(("method", *_ERRORS), rest)]
+        lines += ["", "RMSE in Mbit/s, distance to the given loads, and cost:", ""]
+        lines += [markdown_table(("method", *_REST), [[marked(row), *_rest(row)] for row in self.rows])]
+        return "\n".join(lines) + "\n"
+
+    def table(self) -> Table:
+        """The main columns for the terminal."""
+        from rich.table import Table
+
+        caption = f"test: {self.split.test}"
+        table = Table(title=self.title, caption=caption)
+        table.add_column("method")
+        for heading in _SHORT:
+            table.add_column(heading, justify="right")
+        for row in self.rows:
+            every, rest = row.score.all, row.score.off_diagonal
+            residual = every.residual.mean if every.residual else None
+            errors = (every.tre.mean, every.tre.max, rest.tre.mean, every.sre.median, every.nmae, residual)
+            table.add_row(marked(row), *map(number, errors), f"{row.estimate_s:.2f}")
+        if self.published:
+            table.add_section()
+        for other in self.published:
+            values = (other.tre_mean, other.tre_max, None, other.sre_median)
+            table.add_row(f"{other.method} (published)", *map(number, values))
+        return table
+
+
+_SHORT = ("TRE mean", "TRE max", "TRE off-diag.", "SRE median", "NMAE", "link residual", "seconds")
+_ERRORS = (
+    *("TRE mean", "median", "std", "max"),
+    *("SRE mean", "median", "std", "max"),
+    *("SRE volume-weighted median", "NMAE"),
+)
+_REST = (
+    *("RMSE mean", "median", "std", "max", "RMSE off-diagonal mean"),
+    *("link residual mean", "max", "worst link", "there"),
+    *("fit s", "estimate s", "peak MiB"),
+)
+
+
+def marked(row: MethodRow) -> str:
+    """Name of a method, with a mark if it is not an honest competitor."""
+    return {"oracle": f"*{row.method}*", "context": f"{row.method} (no loads used)"}.get(row.kind, row.method)
+
+
+def method_list(rows: tuple[MethodRow, ...]) -> str:
+    """A Markdown list that explains the methods."""
+    return "\n".join(f"- {marked(row)}: {row.words}" for row in rows)
+
+
+def summary_table(results: list[EstimationResult]) -> str:
+    """Mean TRE of every method (rows) in every result (columns, numbered), as a Markdown table."""
+    methods = {row.method: marked(row) for result in results for row in result.rows}
+    found = [{row.method: row.score.all.tre.mean for row in result.rows} for result in results]
+    rows = [[label, *(number(part.get(name)) for part in found)] for name, label in methods.items()]
+    names = list(dict.fromkeys(row.method for result in results for row in result.published))
+    printed = [{row.method: row.tre_mean for row in result.published} for result in results]
+    rows += [[f"{name} (published, not run again)", *(number(part.get(name)) for part in printed)] for name in names]
+    numbers = [str(k) for k in range(1, len(results) + 1)]
+    key = [f"{k}. {result.title}" for k, result in enumerate(results, 1)]
+    return markdown_table(("mean TRE", *numbers), rows) + "\n\n" + "\n".join(key) + "\n"
+
+
+def _errors(part: FlowScore) -> list[str]:
+    tre, sre = part.tre, part.sre
+    values = [tre.mean, tre.median, tre.std, tre.max, sre.mean, sre.median, sre.std, sre.max]
+    return [number(value) for value in (*values, part.sre_weighted_median, part.nmae)]
+
+
+def _rest(row: MethodRow) -> list[str]:
+    rmse, residual = row.score.all.rmse, row.score.all.residual
+    values = (rmse.mean, rmse.median, rmse.std, rmse.max, row.score.off_diagonal.rmse.mean)
+    cells = [number(value / 1e6) for value in values]
+    if residual is None:
+        cells += ["-"] * 4
+    else:
+        cells += [number(residual.mean), number(residual.max), residual.worst_link, number(residual.worst)]
+    return [*cells, f"{row.fit_s:.3f}", f"{row.estimate_s:.3f}", number(row.peak_mib, 0)]
+
+
+def _published(row: Published) -> list[str]:
+    cells = [f"{row.method} (published in {row.source}, not run again)", number(row.tre_mean), "-", "-"]
+    cells += [number(row.tre_max), number(row.sre_mean), number(row.sre_median)]
+    return cells + ["-"] * (len(_ERRORS) + 1 - len(cells))

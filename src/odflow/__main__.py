@@ -1,0 +1,7 @@
+"""``python -m odflow`` is the ``odflow`` command."""
+
+import sys
+
+from odflow.cli import main
+
+sys.exit(main())

@@ -1,0 +1,62 @@
+"""The list of commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cyclopts import App, Group, Parameter
+from cyclopts.config import Toml
+
+from odflow import __version__
+from odflow.cli.counters import counters
+from odflow.cli.data import data
+from odflow.cli.demo import demo
+from odflow.cli.diagnose import diagnose
+from odflow.cli.estimate import estimate
+from odflow.cli.evaluate import evaluate
+from odflow.cli.network import network
+from odflow.cli.routing import route
+
+HELP = """From link counters and a topology to the traffic matrix.
+
+odflow tells how much traffic every pair of nodes of a network exchanges, from what every network measures
+anyway: the load of its links.
+"""
+
+EXAMPLES = """Start here:
+
+    odflow demo
+    odflow counters polls.csv --interfaces map.csv -o loads.nc
+    odflow estimate loads.nc --network topology.graphml -o tm.nc
+
+`odflow COMMAND --help` explains a command, with examples. Bad input ends with exit code 2 and one line on stderr.
+"""
+
+BENCHMARK = "Reproduce the tables: accuracy on public data sets, and speed."
+
+
+def build(config: Path | None = None) -> App:
+    """The command line; `config` is a TOML file whose keys are the long options of the command."""
+    sources = [Toml(path=config, must_exist=True, use_commands_as_keys=False)] if config else []
+    app = App(
+        name="odflow",
+        help=HELP,
+        help_epilogue=EXAMPLES,
+        help_format="markdown",
+        version=f"odflow {__version__}",
+        config=sources,
+        default_parameter=Parameter(negative=()),
+        suppress_keyboard_interrupt=False,
+        group_commands=Group("Other", sort_key=9),
+    )
+    main = Group("From counters to traffic matrices", sort_key=1)
+    graph = Group("Networks and routing", sort_key=2)
+    check = Group("Scores and data", sort_key=3)
+    for group, commands in ((main, (demo, counters, estimate)), (graph, (route, diagnose)), (check, (evaluate,))):
+        for command in commands:
+            app.command(command, group=group, help_epilogue="")
+    app.command(network(graph))
+    app.command(data(check))
+    # its options are the fields of configurations that live in heavy modules
+    app.command("odflow.cli.benchmark:benchmark", name="benchmark", help=BENCHMARK, group=check)
+    return app

@@ -1,0 +1,86 @@
+"""``odflow benchmark``: the tables behind every claim; loaded on use, because its options live in heavy modules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
+
+import odflow.cli.options as opt
+from odflow.cli.console import Console
+from odflow.cli.inputs import check_output
+from odflow.evaluate import estimation as accuracy
+from odflow.evaluate import speed as timing
+from odflow.evaluate.estimation import EstimationBenchmark
+from odflow.evaluate.speed import SpeedBenchmark
+
+if TYPE_CHECKING:
+    from odflow.evaluate.report import Report
+
+Flat = Parameter(name="*", consume_multiple=True)
+JsonFile = Annotated[Path | None, Parameter(name="--json", metavar="FILE", help="Also write the result as JSON.")]
+MarkdownFile = Annotated[
+    Path | None, Parameter(name="--markdown", metavar="FILE", help="Also write the result as Markdown.")
+]
+
+benchmark = App(name="benchmark", help_epilogue="", default_parameter=Parameter(negative=()))
+
+
+@benchmark.command(help_epilogue="")
+def estimation(
+    *,
+    setup: Annotated[EstimationBenchmark, Flat] = EstimationBenchmark(),  # noqa: B008  (frozen)
+    json: JsonFile = None,
+    markdown: MarkdownFile = None,
+    quiet: opt.Quiet = False,
+    config: opt.Config = None,
+) -> None:
+    """Accuracy of every method on public data sets, by the published protocol.
+
+    For example:
+
+        odflow benchmark estimation --dataset abilene
+        odflow benchmark estimation --dataset geant --methods gravity+kl gaussian --noise 0.05 --json geant.json
+    """
+    console = _prepared(json, markdown, quiet)
+    with console.steps() as step:
+        result = accuracy.run(setup, progress=step)
+    _finish(console, result, json, markdown)
+
+
+@benchmark.command(help_epilogue="")
+def speed(
+    *,
+    setup: Annotated[SpeedBenchmark, Flat] = SpeedBenchmark(),  # noqa: B008  (frozen)
+    json: JsonFile = None,
+    markdown: MarkdownFile = None,
+    quiet: opt.Quiet = False,
+    config: opt.Config = None,
+) -> None:
+    """Seconds and memory of the main jobs, against the limits that odflow holds itself to.
+
+    For example:
+
+        odflow benchmark speed --parts sizes routing --max-nodes 200
+    """
+    console = _prepared(json, markdown, quiet)
+    with console.steps() as step:
+        result = timing.run(setup, progress=step)
+    _finish(console, result, json, markdown)
+
+
+def _prepared(json: Path | None, markdown: Path | None, quiet: bool) -> Console:
+    if json is not None:
+        check_output(json, (".json",))
+    if markdown is not None:
+        check_output(markdown, (".md",))
+    return Console(quiet)
+
+
+def _finish(console: Console, result: Report, json: Path | None, markdown: Path | None) -> None:
+    if json is not None:
+        result.to_json(json)
+    if markdown is not None:
+        result.to_markdown(markdown)
+    console.show(result.table())

@@ -1,0 +1,77 @@
+"""``odflow data``: public data sets."""
+
+from __future__ import annotations
+
+from cyclopts import App, Group
+
+import odflow.cli.options as opt
+from odflow.cli.console import Console
+
+
+def data(group: Group) -> App:
+    """The command group."""
+    app = App(name="data", help="Public data sets: list, get, check.", help_epilogue="", group=group)
+    app.command(list_sets, name="list", help_epilogue="")
+    app.command(get, help_epilogue="")
+    app.command(check, help_epilogue="")
+    return app
+
+
+def list_sets(*, json: opt.Json = False) -> None:
+    """List the data sets and where they are.
+
+    They are looked for in the folder `ODFLOW_REAL_DATA`, then in the user's cache, which `ODFLOW_CACHE` can move.
+    """
+    from odflow.traffic.datasets import available
+
+    found = available()
+    console = Console(quiet=json)
+    if json:
+        console.json({name: None if path is None else str(path) for name, path in found})
+    rows = ((name, f"missing; odflow data get {name}" if path is None else str(path)) for name, path in found)
+    console.table(("data set", "file"), rows)
+
+
+def get(*names: str, quiet: opt.Quiet = False) -> None:
+    """Download data sets from where their authors publish them, and remember their checksums.
+
+    Without network access, the message says which file to put where by hand.
+
+    For example:
+
+        odflow data get abilene geant
+
+    Parameters
+    ----------
+    names : str
+        `abilene`, `geant`, `bell_labs`, `cmu`; all by default.
+    """
+    from odflow.traffic.datasets import NAMES
+    from odflow.traffic.datasets import get as fetch
+
+    console = Console(quiet)
+    for name in names or NAMES:
+        console.say(f"{name}: {fetch(name, progress=console.progress)}")
+
+
+def check(*names: str, json: opt.Json = False) -> None:
+    """Compare data sets with the checksums of their first use.
+
+    Parameters
+    ----------
+    names : str
+        Data sets; by default all that are here.
+    """
+    from odflow.traffic.datasets import available
+    from odflow.traffic.datasets import check as verify
+
+    chosen = names or tuple(name for name, path in available() if path is not None)
+    results = [verify(name) for name in chosen]
+    console = Console(quiet=json)
+    if json:
+        console.json([result._asdict() for result in results])
+    if not results:
+        console.say("no data set is here; odflow data get abilene")
+    for result in results:
+        what = "as at its first use" if result.recorded else "not from the cache, no record to compare with"
+        console.say(f"{result.name}: {result.path}: {what}; sha256 {result.sha256}")

@@ -1,0 +1,175 @@
+"""What a person wants to know after an estimate."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from odflow.cli.console import Console, duration, percent, rate
+from odflow.errors import OdflowWarning
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import xarray as xr
+
+    from odflow.network.epochs import RoutingEpochs
+    from odflow.network.routing import Routing
+
+OLD = np.timedelta64(7, "D")
+
+
+class HistoryWarning(OdflowWarning):
+    """A history too old, or too new, for the loads."""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One demand: its mean and largest value, and its share of everything."""
+
+    origin: str
+    destination: str
+    mean: float
+    peak: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Key figures of an estimate; rates in bit/s, times as text in UTC.
+
+    Parameters
+    ----------
+    nodes, intervals : int
+    interval_s : float
+    first, last : str
+        Start of the first and end of the last interval.
+    method : str
+    history_intervals : int
+    history_end : str or None
+    total_mean, total_peak : float
+    link_residual : float
+        Mean over time of ``|A x - y| / |y|`` on the measured links.
+    not_measured : float
+        Share of the load values that are missing.
+    warnings : tuple of str
+        What was warned of while estimating, such as counters that contradict the others.
+    top : tuple of Flow
+        Largest flows by mean.
+    """
+
+    nodes: int
+    intervals: int
+    interval_s: float
+    first: str
+    last: str
+    method: str
+    history_intervals: int
+    history_end: str | None
+    total_mean: float
+    total_peak: float
+    link_residual: float
+    not_measured: float
+    warnings: tuple[str, ...]
+    top: tuple[Flow, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return dataclasses.asdict(self)
+
+    def show(self, console: Console, output: Path, beside: Path | None = None) -> None:
+        """Print as text."""
+        console.say(
+            f"{output}: {self.nodes} x {self.nodes} demands, {self.intervals} x {duration(self.interval_s)}, "
+            f"{self.first} to {self.last} UTC" + (f"; quantiles in {beside}" if beside else "")
+        )
+        history = ""
+        if self.history_end:
+            history = f", history of {self.history_intervals} intervals until {self.history_end}"
+        lines = [
+            ("method", self.method + history),
+            ("total traffic", f"mean {rate(self.total_mean)}, peak {rate(self.total_peak)}"),
+            ("link residual", f"{percent(self.link_residual)} of the load, on average over time"),
+        ]
+        if self.not_measured > 0:
+            lines.append(("not measured", f"{percent(self.not_measured)} of the load values"))
+        console.fields(lines)
+        if self.top:
+            rows = (
+                (flow.origin, flow.destination, rate(flow.mean), rate(flow.peak), percent(flow.share))
+                for flow in self.top
+            )
+            console.table(("origin", "destination", ">mean", ">peak", ">share"), rows, "  Largest flows")
+
+
+def summarise(
+    matrices: xr.DataArray,
+    loads: xr.DataArray,
+    routing: Routing | RoutingEpochs,
+    *,
+    method: str,
+    history: xr.DataArray | None = None,
+    warned: Sequence[str] = (),
+    top: int = 10,
+) -> Summary:
+    """Key figures of an estimate made from these loads."""
+    from odflow.evaluate.scores import link_residuals
+
+    total = matrices.sum(("origin", "destination")).values
+    step = float(matrices.attrs["interval_s"])
+    return Summary(
+        nodes=matrices.sizes["origin"],
+        intervals=matrices.sizes["time"],
+        interval_s=step,
+        first=_when(matrices["time"].values[0]),
+        last=_when(_end(matrices)),
+        method=method,
+        history_intervals=0 if history is None else history.sizes["time"],
+        history_end=None if history is None else _when(_end(history)),
+        total_mean=float(total.mean()),
+        total_peak=float(total.max()),
+        link_residual=link_residuals(matrices, loads, routing)[0].mean,
+        not_measured=float(np.isnan(loads.values).mean()),
+        warnings=tuple(warned),
+        top=_largest(matrices, top),
+    )
+
+
+def warn_of_age(history: xr.DataArray, loads: xr.DataArray) -> None:
+    """Warn if the history ended more than a week before the loads begin, or reaches beyond their start."""
+    begin, end = loads["time"].values[0], _end(history)
+    age = begin - end
+    if age > OLD:
+        days = age / np.timedelta64(1, "D")
+        text = f"history ends {days:.0f} days before the loads begin; each missing week costs accuracy, measure again"
+        warnings.warn(text, HistoryWarning, stacklevel=2)
+    elif age < np.timedelta64(0, "s"):
+        text = f"history reaches until {_when(end)}, beyond the first loads at {_when(begin)}; is it from the past?"
+        warnings.warn(text, HistoryWarning, stacklevel=2)
+
+
+def _largest(matrices: xr.DataArray, count: int) -> tuple[Flow, ...]:
+    mean, peak = matrices.mean("time").values, matrices.max("time").values
+    everything = float(np.nansum(mean)) or 1.0
+    order = np.argsort(-np.nan_to_num(mean), axis=None)[: max(count, 0)]
+    names = [str(name) for name in matrices["origin"].values]
+    flows = []
+    for k in order:
+        i, j = divmod(int(k), len(names))
+        flows.append(Flow(names[i], names[j], float(mean[i, j]), float(peak[i, j]), float(mean[i, j]) / everything))
+    return tuple(flows)
+
+
+def _end(array: xr.DataArray) -> np.datetime64:
+    step = np.timedelta64(round(float(array.attrs["interval_s"]) * 1e9), "ns")
+    return np.datetime64(array["time"].values[-1] + step)
+
+
+def _when(time: np.datetime64) -> str:
+    text = str(time.astype("datetime64[s]")).replace("T", " ")
+    return text.removesuffix(":00")

@@ -134,6 +134,11 @@ def test_align_nodes_by_name() -> None:
         labels.align_nodes(tm("ab"), ["a", "b", "c"])
 
 
+def test_centuries_apart_is_still_in_order() -> None:
+    far = ["1700-01-01", "2200-01-01"]
+    assert labels.loads([[1.0], [2.0]], far, ["x"], 300.0).sizes["time"] == 2
+
+
 def test_extra_dims_come_first() -> None:
     array = tm().expand_dims(sample=[0, 1], axis=3)
     assert labels.check_demands(array, extra=("sample",)).dims == ("sample", "time", "origin", "destination")

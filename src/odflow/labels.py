@@ -259,13 +259,11 @@ def _check_times(array: xr.DataArray, what: str) -> None:
     times = array["time"].values
     if np.isnat(times).any():
         raise LabelError(f"{what} have an empty time at row {int(np.isnat(times).argmax())}")
-    if times.size < 2:
-        return
-    step = np.diff(times)
-    wrong = np.flatnonzero(step <= np.timedelta64(0, "ns"))
+    wrong = np.flatnonzero(times[1:] <= times[:-1])  # not by differences: those of far times overflow
     if wrong.size:
-        at = times[wrong[0] + 1].astype("datetime64[s]")
-        kind = "twice" if step[wrong[0]] == np.timedelta64(0, "ns") else "after a later one"
+        k = wrong[0]
+        at = times[k + 1].astype("datetime64[s]")
+        kind = "twice" if times[k + 1] == times[k] else "after a later one"
         raise LabelError(
             f"{what} have the time {at} {kind}; sort by time and drop duplicates: "
             ".drop_duplicates('time').sortby('time')"

@@ -196,6 +196,7 @@ def test_text_and_json() -> None:
     assert "rank 7, null space of 2 dimensions" in text
     assert "2 flows determined exactly: '0->0', '2->2'" in text
     assert "each may go alone, 3 together" in text
+    assert "worst single counters to lose (squared error, gravity traffic): '" in text
     plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert plain["rank"] == 7
     assert plain["identifiable"] == [["0", "0"], ["2", "2"]]

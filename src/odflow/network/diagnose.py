@@ -138,7 +138,9 @@ class Diagnosis:
         ]
         if self.unseen:
             lines.append(f"{len(self.unseen)} flows on no measured counter{pairs(self.unseen)}")
-        if self.losses:
+        if self.losses and max(k.error for k in self.losses) < 1e-3 and len(redundant) == m:
+            lines.append("losing any single counter costs next to nothing: the others tell its load")
+        elif self.losses:
             worst = ", ".join(f"'{k.link}' +{k.error:.1%}" for k in self.losses[:5])
             lines.append(f"worst single counters to lose (squared error, {self.weights} traffic): {worst}")
         if self.slack:

@@ -177,7 +177,7 @@ def test_summary_has_a_column_per_result(result, toy):
     assert lines[0] == "| mean TRE | 1 | 2 |"
     assert lines[2] == f"| gravity | {first:.3f} | {other:.3f} |"
     assert lines[3].endswith("| - |")
-    assert lines[-1] == "2. toy, loads from the true TMs, 0.05 relative noise, estimators told 0"
+    assert lines[-1] == "2. toy, loads from the true TMs, 5% noise, estimators told 0%"
 
 
 def test_terminal_table(result):

@@ -109,9 +109,9 @@ class EstimationResult(Report):
         """Data set and conditions in words."""
         c = self.config
         parts = [self.split.dataset, "measured loads" if self.split.measured else "loads from the true TMs"]
-        parts += [f"{c.noise:.3g} relative noise"] if c.noise else ["no noise"]
-        if c.assumed_noise is not None and c.assumed_noise != c.noise:
-            parts.append(f"estimators told {c.assumed_noise:.3g}")
+        parts += [f"{100 * c.noise:.3g}% noise"] if c.noise else ["no noise"]
+        if c.told_noise != c.noise:
+            parts.append(f"estimators told {100 * c.told_noise:.3g}%")
         if c.missing_links:
             parts.append(f"{c.missing_links:.0%} of the internal counters missing")
         return ", ".join(parts)

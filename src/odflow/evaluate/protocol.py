@@ -119,10 +119,10 @@ def method_named(name: str, noise: float) -> Method:
             words = "normal prior from the history (recency mean, shrunk covariance) given the loads; all defaults"
             return Method(name, words, GaussianPosterior(noise=noise))
         case "oracle:test-mean+kl":
-            words = "oracle: true mean TM of the test part, KL projection"
+            words = "true mean TM of the test part, KL projection"
             return Method(name, words, _mean_kl(noise), "test mean")
         case "oracle:previous+kl":
-            words = "oracle: true TM of the previous interval, KL projection"
+            words = "true TM of the previous interval, KL projection"
             return Method(name, words, PreviousProjection(prior="history", noise=noise), "previous")
         case _:
             raise UsageError(f"unknown method '{name}'; methods are {', '.join(METHODS)}")

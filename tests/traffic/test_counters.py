@@ -230,6 +230,26 @@ def test_reset_by_discontinuity_time():
     assert convert([(0, 100), (300, 200)], epoch=["0", None])[1] == ["good"]
 
 
+def test_reset_is_seen_across_polls_without_uptime():
+    rows = [(0, 100), (300, 200), (600, 5000), (900, 5100), (1200, 5200)]
+    frame = polls(rows, uptime=[9000, 9300, 0, 550, 850])
+    frame["discontinuity_time"] = None
+    frame.loc[2, "sys_uptime"] = pd.NA
+    loads = counters_to_loads(frame, mapping(), bits=64)
+    assert [Flag(q).name for q in loads["quality"].values[:, 0]] == ["GOOD", "RESET", "RESET", "GOOD"]
+    frame = polls(rows, uptime=None, epoch=["a", "a", None, "b", "b"])
+    loads = counters_to_loads(frame, mapping(), bits=64)
+    assert [Flag(q).name for q in loads["quality"].values[:, 0]] == ["GOOD", "RESET", "RESET", "GOOD"]
+
+
+def test_wrap_is_proven_across_a_poll_without_uptime():
+    frame = polls([(0, 2**32 - 1000), (300, 500), (600, 700)], uptime=5000)
+    frame.loc[1, "sys_uptime"] = pd.NA
+    loads = counters_to_loads(frame, mapping(speed=1e7), bits=32)
+    assert (loads.values[:, 0] * 300 / 8).tolist() == [1500, 200]
+    assert loads["quality"].values[:, 0].tolist() == [0, 0]
+
+
 def test_reset_inside_an_interval_spoils_it_and_no_other():
     rows = [(60 * i, 100 * i if i < 7 else 3 * i) for i in range(16)]
     octets, quality, _ = convert(rows, uptime=[1000 + 60 * i if i < 7 else 60 * i - 370 for i in range(16)])

@@ -130,8 +130,9 @@ def judge_gaps(polls: Polls, bits: int, cap: float, clock_s: float) -> Gaps:
     size, most = octets.astype(float), cap * elapsed
     fell = after < before
     plausible = size <= most
-    running, restarted, shifted = _uptime(polls.uptime, elapsed, clock_s)
-    restarted |= (polls.epoch[1:] != polls.epoch[:-1]) & (polls.epoch[1:] >= 0) & (polls.epoch[:-1] >= 0)
+    running, restarted, shifted = _uptime(polls.times, polls.uptime, clock_s)
+    dated = np.flatnonzero(polls.epoch >= 0)
+    restarted |= _across(dated, np.diff(polls.epoch[dated]) != 0, elapsed.size)
     unexplained = fell & ~plausible
     flags = np.zeros(elapsed.size, dtype=np.int8)
     flags[fell & ~running] = Flag.WRAP
@@ -145,14 +146,27 @@ def judge_gaps(polls: Polls, bits: int, cap: float, clock_s: float) -> Gaps:
     return Gaps(octets, flags)
 
 
-def _uptime(uptime: Floats, elapsed: Floats, clock_s: float) -> tuple[Mask, Mask, Mask]:
-    """Tell gaps in which the device ran on, restarted, or the clocks disagree (none where unknown)."""
-    drift = np.mod(np.diff(uptime) / 100 - elapsed + TICKS / 200, TICKS / 100) - TICKS / 200
+def _uptime(times: Ints, uptime: Floats, clock_s: float) -> tuple[Mask, Mask, Mask]:
+    """Tell gaps in which the device ran on, restarted, or the clocks disagree (none where unknown).
+
+    A poll without uptime leaves both gaps beside it under the verdict on the time across it.
+    """
+    at = np.flatnonzero(~np.isnan(uptime))
+    elapsed, end = np.diff(times[at]) / NS, uptime[at][1:] / 100
+    drift = np.mod(end - uptime[at][:-1] / 100 - elapsed + TICKS / 200, TICKS / 100) - TICKS / 200
     tolerance = clock_s + elapsed / 1000
     running = np.abs(drift) <= tolerance
-    odd = ~running & ~np.isnan(drift)
-    restarted = odd & (uptime[1:] / 100 <= elapsed + tolerance)
-    return running, restarted, odd & ~restarted
+    restarted = ~running & (end <= elapsed + tolerance)
+    gaps = times.size - 1
+    return _across(at, running, gaps), _across(at, restarted, gaps), _across(at, ~running & ~restarted, gaps)
+
+
+def _across(at: Ints, verdict: Mask, gaps: int) -> Mask:
+    """Give every gap the verdict on the time between those polls `at` that it lies between."""
+    mask = np.zeros(max(gaps, 0), dtype=bool)
+    if at.size > 1:
+        mask[at[0] : at[-1]] = np.repeat(verdict, np.diff(at))
+    return mask
 
 
 def _outliers(octets: Octets, fell: Mask) -> Mask:

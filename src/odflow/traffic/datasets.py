@@ -307,9 +307,9 @@ def _built(name: str, build: Callable[[Path, str, Arrays], Dataset]) -> Dataset:
     path = _found(name)
     sha256 = Store.of_user().verified(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             data = {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
         raise FormatError(path, f"is damaged: {error}") from error
     try:
         return build(path, sha256, data)

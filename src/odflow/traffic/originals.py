@@ -26,6 +26,8 @@ from odflow.traffic.zhang import ABILENE, WEEKS, read_zhang
 __all__ = ["ASSEMBLERS"]
 
 Arrays = dict[str, NDArray[Any]]
+_WEEKS = tuple(WEEKS)[:17]  # the protocol ends with week 17
+_WEEK = 2016
 _GEANT_TMS = 12 * 672
 _BELL_NODES = ("fddi", "switch", "local", "corp")
 
@@ -33,10 +35,11 @@ _BELL_NODES = ("fddi", "switch", "local", "corp")
 def abilene(folder: Path) -> Arrays:
     """From ``topo-2003-04-10.txt`` and ``X01.gz`` to ``X17.gz``; A is shortest paths by OSPF metric."""
     network = _abilene_network(folder / "topo-2003-04-10.txt")
-    weeks = [read_zhang(folder / f"{week}.gz") for week in list(WEEKS)[:17]]
-    short = next((part for part in weeks if len(part.values) != 2016), None)
+    weeks = [read_zhang(folder / f"{week}.gz") for week in _WEEKS]
+    short = next((part for part in weeks if len(part.values) != _WEEK), None)
     if short is not None:
-        raise FormatError(short.path, f"has {len(short.values)} rows where a week has 2016; delete it and get it again")
+        rows = len(short.values)
+        raise FormatError(short.path, f"has {rows} rows where a week has {_WEEK}; delete it and get it again")
     order = {node: i for i, node in enumerate(ABILENE)}
     routing = Routing.shortest_path(network)
     return {
@@ -45,7 +48,7 @@ def abilene(folder: Path) -> Arrays:
         "nodes": np.array(ABILENE),
         "lat": np.array([node.latitude for node in network.nodes]),
         "lon": np.array([node.longitude for node in network.nodes]),
-        "A": routing.matrix.toarray().astype(np.uint8),
+        "A": routing.matrix.toarray(),
         "link_labels": np.array(routing.links),
         "link_src": np.array([order[link.source] for link in network.links]),
         "link_dst": np.array([order[link.target] for link in network.links]),

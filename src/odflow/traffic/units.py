@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,10 +46,13 @@ _SHORT = {
     for letter, bits in (("bps", 1.0), ("b/s", 1.0), ("Bps", 8.0), ("B/s", 8.0))
 }
 _ISO = re.compile(
-    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?: ?(?:Z|[+-]\d\d(?::?\d\d)?))?)?", re.ASCII
+    r"(?P<date>\d{4}-\d\d-\d\d)"
+    r"(?:[T ](?P<clock>\d\d:\d\d(?::\d\d)?)(?:(?<=:\d\d:\d\d)\.(?P<part>\d{1,9}))?"
+    r"(?: ?(?P<zone>Z|[+-]\d\d(?::?\d\d)?))?)?",
+    re.ASCII,
 )
 _NUMBER = re.compile(r"(\d{1,11})(?:\.(\d*))?", re.ASCII)
-_FIRST, _LAST = np.datetime64("1678-01-01", "us"), np.datetime64("2262-01-01", "us")
+_EPOCH = datetime(1970, 1, 1)
 
 
 def rate(unit: str) -> float:
@@ -151,22 +154,33 @@ def _common_spacing(times: Times) -> float | None:
 
 def utc(texts: Sequence[str]) -> Times:
     """Times from ISO 8601 (a zone is converted to UTC, none means UTC) or Unix seconds; NaT if neither."""
-    result = np.full(len(texts), "NaT", dtype="datetime64[ns]")
-    iso = np.array([bool(_ISO.fullmatch(text)) for text in texts], dtype=bool)
-    for i in np.flatnonzero(~iso).tolist():
-        number = _NUMBER.fullmatch(texts[i])
-        if number and not _like_date(texts[i]):
-            nanoseconds = (number[2] or "")[:9].ljust(9, "0")
-            # eleven digits reach beyond what nanoseconds can hold
-            if int(number[1]) < 9_200_000_000:
-                result[i] = np.datetime64(int(number[1]) * 10**9 + int(nanoseconds), "ns")
-    if iso.any():
-        chosen = [text for text, is_iso in zip(texts, iso, strict=True) if is_iso]
-        parsed = pd.to_datetime(chosen, utc=True, format="ISO8601", errors="coerce")
-        values = parsed.tz_localize(None).to_numpy()
-        fits = (values >= _FIRST) & (values < _LAST)
-        result[np.flatnonzero(iso)[fits]] = values[fits].astype("datetime64[ns]")
-    return result
+    nanoseconds = [_nanoseconds(text) for text in texts]
+    lowest = np.iinfo(np.int64).min  # is NaT
+    return np.array([lowest if ns is None else ns for ns in nanoseconds], dtype=np.int64).view("datetime64[ns]")
+
+
+def _nanoseconds(text: str) -> int | None:
+    """Since 1970, exactly; within the years that ``datetime64[ns]`` holds."""
+    iso = _ISO.fullmatch(text)
+    if iso:
+        return _iso_nanoseconds(iso["date"], iso["clock"] or "", iso["part"] or "", iso["zone"] or "Z")
+    number = _NUMBER.fullmatch(text)
+    if not number or _like_date(text) or int(number[1]) >= 9_200_000_000:
+        return None
+    return int(number[1]) * 10**9 + int((number[2] or "")[:9].ljust(9, "0"))
+
+
+def _iso_nanoseconds(day: str, clock: str, part: str, zone: str) -> int | None:
+    hours, minutes = (0, 0) if zone == "Z" else (int(zone[1:3]), int(zone[3:].lstrip(":") or 0))
+    try:
+        local = datetime.fromisoformat(f"{day}T{clock}" if clock else day)
+    except ValueError:
+        return None
+    if not 1678 <= local.year <= 2261 or hours > 23 or minutes > 59:
+        return None
+    ahead = timedelta(hours=hours, minutes=minutes)
+    exact = (local + ahead if zone[0] == "-" else local - ahead) - _EPOCH
+    return (exact.days * 86400 + exact.seconds) * 10**9 + int(part.ljust(9, "0"))
 
 
 def why_no_time(text: str) -> str:

@@ -17,7 +17,7 @@ from odflow.errors import InconsistentLoadsWarning, NotFittedError
 from odflow.estimate.observe import Noise, Observed, observe
 from odflow.estimate.priors import History
 from odflow.estimate.projection import blocks
-from odflow.estimate.reconcile import consistent, summary
+from odflow.estimate.balances import consistent, summary
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

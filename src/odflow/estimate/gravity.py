@@ -9,10 +9,10 @@ import numpy as np
 
 from odflow.estimate.base import Estimator
 from odflow.estimate.checks import check_counts, check_shares
+from odflow.estimate.gram import batches
 from odflow.estimate.meet import dispersion, meet_loads
 from odflow.estimate.observe import Observed
 from odflow.estimate.priors import gravity_prior
-from odflow.estimate.solve import conjugate_gradients
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,12 +68,15 @@ class Tomogravity(Estimator):
         innovation = observed.values - (A @ prior.T).T
         measured = ~np.isnan(innovation)
         innovation = np.where(measured, innovation, 0.0)
-        ridge = observed.variance / np.maximum(dispersion(observed, prior), 1e-300)[:, None]
-
-        def normal(z: Floats) -> Floats:
-            return np.where(measured, (A @ (prior * (A.T @ z.T).T).T).T + ridge * z, 0.0)
-
-        diagonal = ((A**2) @ prior.T).T + ridge
-        z = conjugate_gradients(normal, innovation, diagonal)
+        ridge = observed.variance / dispersion(observed, prior)[:, None]
+        z = np.empty_like(innovation)
+        for span in batches(len(observed), A.shape[0]):
+            both = measured[span, :, None] & measured[span, None, :]
+            M = np.where(both, observed.system.gram(prior[span]), 0.0)
+            diagonal = np.einsum("tmm->tm", M)
+            # redundant rows make M singular; they agree, so a trace of noise is enough
+            diagonal += ridge[span] + 1e-9 * diagonal + 1e-12 * diagonal.max(axis=1, keepdims=True)
+            diagonal += diagonal == 0
+            z[span] = np.linalg.solve(M, innovation[span, :, None])[:, :, 0]
         x = np.maximum(prior * (1 + (A.T @ z.T).T), self.floor * prior)
         return meet_loads(observed, x, self.sweeps)

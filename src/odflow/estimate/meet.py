@@ -28,7 +28,7 @@ def meet_loads(observed: Observed, prior: Floats, sweeps: int) -> Floats:
         prior,
         observed.values,
         variance=observed.variance,
-        dispersion=np.maximum(dispersion(observed, prior), 1e-300),
+        dispersion=dispersion(observed, prior),
         sweeps=sweeps,
     )
 
@@ -37,10 +37,13 @@ def dispersion(observed: Observed, prior: Floats) -> Floats:
     """Dispersion phi (bit/s) of a prior, shape (T,): variance of x_j about the prior is phi * p_j.
 
     By moments of what the loads say beyond their noise:
-    ``phi = sum_i max((y_i - A_i p)^2 - var_i, 0) / sum_i A_i^2 p``, each snapshot on its own.
+    ``phi = sum_i max((y_i - A_i p)^2 - var_i, 0) / sum_i A_i^2 p``, each snapshot on its own; never
+    quite zero, so that the loads are always listened to a little.
     """
     A = observed.system.matrix
     innovation = observed.values - (A @ prior.T).T
     excess = np.maximum(innovation**2 - observed.variance, 0.0)
     size = np.where(np.isnan(innovation), 0.0, ((A**2) @ prior.T).T).sum(axis=1)
-    return np.asarray(np.divide(np.nansum(excess, axis=1), size, out=np.zeros(len(excess)), where=size > 0))
+    phi = np.divide(np.nansum(excess, axis=1), size, out=np.zeros(len(excess)), where=size > 0)
+    least = 1e-9 * np.nan_to_num(observed.values).max(axis=1, initial=0.0)
+    return np.asarray(np.where(least > 0, np.maximum(phi, least), 1.0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from scipy.sparse import csr_array, eye_array, vstack
 
 from odflow import labels
 from odflow.errors import DataError, LabelError, UsageError, listed
+from odflow.estimate.gram import gram
 from odflow.estimate.projection import Row, rows_of
 from odflow.labels import IN, OUT
 
@@ -54,6 +55,11 @@ class System:
     def rows(self) -> list[Row]:
         """Rows prepared for the KL projection."""
         return rows_of(self.matrix)
+
+    @cached_property
+    def gram(self) -> Callable[[Floats], Floats]:
+        """Weights of the flows (T, flows) to ``A diag(w) A'``, (T, rows, rows)."""
+        return gram(self.matrix)
 
     @cached_property
     def carried(self) -> NDArray[np.bool_]:

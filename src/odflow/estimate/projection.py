@@ -39,11 +39,6 @@ class Row:
     groups: tuple[tuple[float, slice], ...]
     scale: float
 
-    @property
-    def binary(self) -> bool:
-        """Whether all entries are equal."""
-        return len(self.groups) == 1
-
 
 def rows_of(matrix: csr_array) -> list[Row]:
     """Prepare the rows of A; empty rows come with no flows."""
@@ -79,7 +74,7 @@ def project(
     variance: Floats | None = None,
     dispersion: Floats | None = None,
     sweeps: int = 50,
-    tolerance: float = 1e-9,
+    tolerance: float = 1e-6,
     floor: float = 1e-9,
 ) -> Floats:
     """Project a block of TMs.
@@ -133,10 +128,11 @@ class _Block:
         self.largest = np.nan_to_num(y).max(axis=0, initial=0.0)
         self.stiffness = self.multiplier = None
         if variance is not None and phi is not None and variance.any():
-            with np.errstate(divide="ignore"):
+            with np.errstate(divide="ignore", invalid="ignore"):
                 stiffness = phi / variance.T
-            # beyond this the row is as good as exact, and the soft step would lose digits
-            self.stiffness = np.where(stiffness * self.largest > 1e9, np.inf, stiffness)
+                # beyond this a row is as good as exact, and the soft step would lose digits
+                soft = stiffness * self.largest <= 1e9
+            self.stiffness = np.where(soft, stiffness, np.inf)
             self.multiplier = np.zeros_like(y)
 
     def without(self, done: NDArray[np.bool_]) -> _Block:
@@ -155,7 +151,7 @@ class _Block:
 
     def _step(self, i: int, row: Row, moved: Floats | None) -> None:
         part = self.x[row.flows]
-        load = part.sum(axis=0) if row.binary else row.fractions @ part
+        load = row.fractions @ part
         target = self.y[i] / row.scale
         factor = target / load if self.stiffness is None else self._soft_factor(i, row, load, target)
         # not measured (NaN), or no flow left to lift (division by 0): no step

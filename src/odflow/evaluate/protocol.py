@@ -15,7 +15,7 @@ from odflow.estimate.base import Estimator
 from odflow.estimate.observe import Observed, observe
 from odflow.estimate.priors import WEEK
 from odflow.estimate.projection import blocks
-from odflow.estimate.reconcile import consistent
+from odflow.estimate.balances import consistent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

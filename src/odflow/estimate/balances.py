@@ -17,6 +17,7 @@ import xarray as xr
 from scipy.sparse import csr_array
 
 from odflow import labels
+from odflow.estimate.gram import gram_map
 from odflow.estimate.observe import Noise, Observed, System, observe
 from odflow.estimate.projection import blocks, project
 
@@ -206,23 +207,10 @@ def _deviation(observed: Observed, error: Floats) -> tuple[Floats, Floats]:
     return values, deviation**2
 
 
-def _outer(balances: csr_array) -> csr_array:
-    """Sparse map from counter variances v to the flattened ``c diag(v) c'``, (rows, balances^2)."""
-    columns = csr_array(balances.T)
-    count = np.diff(columns.indptr)
-    row = np.repeat(np.arange(len(count)), count)
-    left = np.repeat(np.arange(columns.nnz), count[row])
-    first = np.repeat(np.cumsum(count[row]) - count[row], count[row])
-    right = columns.indptr[row[left]] + np.arange(len(left)) - first
-    flat = columns.indices[left].astype(np.int64) * columns.shape[1] + columns.indices[right]
-    data = columns.data[left] * columns.data[right]
-    return csr_array((data, (row[left], flat)), shape=(columns.shape[0], columns.shape[1] ** 2))
-
-
 def _solve_balances(balances: csr_array, variance: Floats, broken: Floats) -> tuple[Floats, Floats]:
     """Multipliers S^-1 r of each snapshot and S^-1 itself, S = c diag(variance) c'."""
     T, b = broken.shape
-    S = (_outer(balances).T @ variance.T).T.reshape(T, b, b)
+    S = (gram_map(balances).T @ variance.T).T.reshape(T, b, b)
     diagonal = np.einsum("tbb->tb", S)
     diagonal += 1e-12 * diagonal.max(axis=1, keepdims=True)
     inverse = np.linalg.inv(S)
@@ -261,7 +249,7 @@ def _normalised(observed: Observed, balances: csr_array) -> tuple[Floats, Floats
     broken = (balances @ values.T).T
     multiplier, inverse = _solve_balances(balances, variance, broken)
     pull = (balances.T @ multiplier.T).T
-    power = (_outer(balances) @ inverse.reshape(len(values), -1).T).T
+    power = (gram_map(balances) @ inverse.reshape(len(values), -1).T).T
     with np.errstate(invalid="ignore", divide="ignore"):
         seen = (power * variance > 1e-6) & ~np.isnan(observed.values)
         score = np.where(seen, np.abs(pull) / np.sqrt(power), 0.0)

@@ -204,7 +204,7 @@ def _encode(column: pa.ChunkedArray) -> tuple[Ints, tuple[str, ...]]:
     return codes.astype(np.int64), tuple(encoded.chunk(0).dictionary.to_pylist())
 
 
-def _time(path: Path, time: str, text: str, codes: Ints, code: int) -> pd.Timestamp:
+def _time(path: Path, time: str, text: str, codes: Ints, code: int) -> np.datetime64:
     try:
         stamp = pd.Timestamp(time) if _TIME.fullmatch(time) else pd.NaT
         stamp = stamp if stamp.tzinfo is None else stamp.tz_convert(None)
@@ -213,7 +213,7 @@ def _time(path: Path, time: str, text: str, codes: Ints, code: int) -> pd.Timest
     if stamp is pd.NaT or not 1678 <= stamp.year < 2262:
         line = _line_of(text, int(np.argmax(codes == code)))
         raise FormatError(path, f"start is {shown(time)}, expected a UTC time such as 2004-03-01T00:05:00", line)
-    return stamp
+    return np.datetime64(stamp.to_datetime64(), "ns")
 
 
 def repeated(entries: Entries) -> int | None:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import h5py
 import numpy as np
 import xarray as xr
 from scipy.sparse import coo_array, csr_array
@@ -20,6 +21,7 @@ from scipy.sparse import coo_array, csr_array
 from odflow.errors import FormatError, RoutingError, UsageError, listed
 from odflow.files import readable, replacing
 from odflow.network.epochs import RoutingEpochs
+from odflow.network.formats.common import clean
 from odflow.network.routing import Routing
 from odflow.network.routing_csv import TOLERANCE, Entries, read_csv, repeated, write_csv, wrong_kind
 
@@ -104,11 +106,10 @@ def _write(routings: Sequence[Routing], starts: NDArray[np.datetime64] | None, p
     suffix, first = _suffix(path), routings[0]
     if not first.links or not first.nodes:
         raise RoutingError(f"cannot write {path}: the routing has no links or no nodes")
-    odd = [
-        label for label in first.links + first.nodes if not label or label != label.strip() or not label.isprintable()
-    ]
+    labels = first.links + first.nodes
+    odd = [repr(label) for label in labels if not label or label != label.strip() or not label.isprintable()]
     if odd:
-        raise RoutingError(f"cannot write {path}: label {listed(map(repr, odd))} is empty or has line breaks or blanks")
+        raise RoutingError(f"cannot write {path}: label {listed(odd)} is empty or has line breaks, tabs, outer blanks")
     with replacing(path) as temporary:
         if suffix == ".csv":
             write_csv(routings, starts, temporary)
@@ -146,8 +147,10 @@ def _write_netcdf(routings: Sequence[Routing], starts: NDArray[np.datetime64] | 
 
 def _read_netcdf(path: Path, with_starts: bool) -> Entries:
     try:
+        # first with h5py: h5netcdf leaves noise on stderr when it fails half-way through opening a file
+        with h5py.File(path) as file:
+            kind = dict(file.attrs).get("kind")
         with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as dataset:
-            kind = dataset.attrs.get("kind")
             data = {str(name): np.asarray(values) for name, values in dataset.load().variables.items()}
     except Exception as error:  # whatever a damaged file makes HDF5, h5py and xarray raise
         raise FormatError(path, f"cannot be read as NetCDF ({clean(error)[:80]})") from error

@@ -92,9 +92,9 @@ A, B = Node("a"), Node("b")
         (Network((A,), (Link("k", "a", "b"),)), "link 'k' ends at a node that is not there"),
         (Network((A, B), (Link("k", "a", "b", float("inf")),)), "link 'k' has a capacity or metric that is no finite"),
         (Network((Node("a", 1.0, float("inf")),), ()), "node 'a' has coordinates that are no finite numbers"),
-        (Network((Node("a\nb"),), ()), "is empty or has line breaks, tabs, outer blanks"),
-        (Network((Node(" a"),), ()), "is empty or has line breaks, tabs, outer blanks"),
-        (Network((Node(""),), ()), "is empty or has line breaks, tabs, outer blanks"),
+        (Network((Node("a\nb"),), ()), "is empty or has line breaks, tabs, extra blanks"),
+        (Network((Node(" a"),), ()), "is empty or has line breaks, tabs, extra blanks"),
+        (Network((Node(""),), ()), "is empty or has line breaks, tabs, extra blanks"),
     ],
 )
 def test_networks_that_would_not_come_back_are_refused_and_nothing_is_written(tmp_path, format, network, message):

@@ -138,18 +138,9 @@ def check_writable(network: Network, *, forbidden: str = "") -> None:
         survive, numbers that are infinite.
     """
     for kind, ids in (("node", network.node_ids), ("link", network.link_ids)):
-        twice = [label for label, count in Counter(ids).items() if count > 1]
-        if twice:
-            raise _refused(network, f"{kind} id {listed(twice)} is used more than once")
-        odd = [label for label in ids if not label or label != clean(label)]
-        if odd:
-            raise _refused(
-                network, f"{kind} id {listed(map(repr, odd))} is empty or has line breaks, tabs, outer blanks"
-            )
-        odd = [label for label in ids if set(label) & set(forbidden)]
-        if odd:
-            signs = " ".join("blank" if sign == " " else sign for sign in forbidden)
-            raise _refused(network, f"{kind} id {listed(odd)} has a character this format does not allow ({signs})")
+        problem = _id_problem(ids, forbidden)
+        if problem:
+            raise _refused(network, f"{kind} id {problem}")
     for link in network.links:
         if link.source not in network.node_index or link.target not in network.node_index:
             raise _refused(network, f"link '{link.id}' ends at a node that is not there")
@@ -158,6 +149,20 @@ def check_writable(network: Network, *, forbidden: str = "") -> None:
     for node in network.nodes:
         if not (_writable_number(node.latitude) and _writable_number(node.longitude)):
             raise _refused(network, f"node '{node.id}' has coordinates that are no finite numbers")
+
+
+def _id_problem(ids: Sequence[str], forbidden: str) -> str:
+    twice = [label for label, count in Counter(ids).items() if count > 1]
+    if twice:
+        return f"{listed(twice)} is used more than once"
+    odd = [repr(label) for label in ids if not label or label != clean(label)]
+    if odd:
+        return f"{listed(odd)} is empty or has line breaks, tabs, extra blanks"
+    odd = [label for label in ids if set(label) & set(forbidden)]
+    if odd:
+        signs = " ".join("blank" if sign == " " else sign for sign in forbidden)
+        return f"{listed(odd)} has a character this format does not allow ({signs}); rename, or use GraphML or GML"
+    return ""
 
 
 def _writable_number(value: object) -> bool:

@@ -14,10 +14,10 @@ import xarray as xr
 
 from odflow import labels
 from odflow.errors import InconsistentLoadsWarning, NotFittedError
+from odflow.estimate.balances import consistent, summary
 from odflow.estimate.observe import Noise, Observed, observe
 from odflow.estimate.priors import History
 from odflow.estimate.projection import blocks
-from odflow.estimate.balances import consistent, summary
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 from cyclopts import App, Group, Parameter
-from cyclopts.config import Toml
+from cyclopts.argument import ArgumentCollection, update_argument_collection
 
 from odflow import __version__
 from odflow.cli.counters import counters
@@ -16,6 +18,8 @@ from odflow.cli.estimate import estimate
 from odflow.cli.evaluate import evaluate
 from odflow.cli.network import network
 from odflow.cli.routing import route
+from odflow.errors import FormatError
+from odflow.files import read_text
 
 HELP = """From link counters and a topology to the traffic matrix.
 
@@ -36,15 +40,20 @@ BENCHMARK = "Reproduce the tables: accuracy on public data sets, and speed."
 
 
 def build(config: Path | None = None) -> App:
-    """The command line; `config` is a TOML file whose keys are the long options of the command."""
-    sources = [Toml(path=config, must_exist=True, use_commands_as_keys=False)] if config else []
+    """The command line; `config` is a TOML file whose keys are the long options of the command.
+
+    Raises
+    ------
+    OdflowError
+        If the file cannot be read.
+    """
     app = App(
         name="odflow",
         help=HELP,
         help_epilogue=EXAMPLES,
         help_format="markdown",
         version=f"odflow {__version__}",
-        config=sources,
+        config=None if config is None else options_from(config),
         default_parameter=Parameter(negative=()),
         suppress_keyboard_interrupt=False,
         group_commands=Group("Other", sort_key=9),
@@ -60,3 +69,24 @@ def build(config: Path | None = None) -> App:
     # its options are the fields of configurations that live in heavy modules
     app.command("odflow.cli.benchmark:benchmark", name="benchmark", help=BENCHMARK, group=check)
     return app
+
+
+def options_from(path: Path) -> Callable[[App, tuple[str, ...], ArgumentCollection], None]:
+    """A source of options for cyclopts: the keys of a TOML file, whatever the command.
+
+    Raises
+    ------
+    OdflowError
+        If the file cannot be read, or (:class:`~odflow.errors.FormatError`) is not TOML.
+    """
+    try:
+        options = tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise FormatError(path, f"is not valid TOML: {error}") from error
+
+    def apply(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+        # help and version are parsed as commands without options
+        if app.name[0] not in (*app.help_flags, *app.version_flags):
+            update_argument_collection(options, str(path), arguments, root_keys=(), allow_unknown=False)
+
+    return apply

@@ -41,7 +41,8 @@ def estimation(
     For example:
 
         odflow benchmark estimation --dataset abilene
-        odflow benchmark estimation --dataset geant --methods gravity+kl gaussian --noise 0.05 --json geant.json
+        odflow benchmark estimation --dataset geant --noise 0.05 --json geant.json
+        odflow benchmark estimation --methods gravity+kl gaussian --markdown table.md
     """
     console = _prepared(json, markdown, quiet)
     with console.steps() as step:

@@ -8,8 +8,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from shutil import get_terminal_size
+from textwrap import wrap
 from typing import Any
 
+WIDTH = 110
 PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -34,28 +37,25 @@ class Console:
         """Print one line, never wrapped."""
         if self.quiet:
             return
+        if not style or not sys.stdout.isatty():
+            _write(text + "\n")
+            return
         from rich.text import Text
 
-        _rich().print(Text(text, style=style or ""), soft_wrap=True)
+        _rich().print(Text(text, style=style), soft_wrap=True)
 
     def fields(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Print names and values as two aligned columns."""
-        if self.quiet:
-            return
-        from rich.table import Table
-        from rich.text import Text
-
-        grid = Table.grid(padding=(0, 2))
-        grid.add_column(style="bold", no_wrap=True)
-        grid.add_column(overflow="fold")
-        for name, value in pairs:
-            grid.add_row(Text(f"  {name}"), Text(value))
-        _rich().print(grid)
+        rows = list(pairs)
+        indent = max((len(name) for name, _ in rows), default=0) + 4
+        for name, value in rows:
+            first, *rest = wrap(value, max(_width() - indent, 40), break_on_hyphens=False) or [""]
+            self.say(f"  {name:<{indent - 2}}{first}")
+            for line in rest:
+                self.say(" " * indent + line)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
         """Print a table; columns whose name starts with ``>`` are right-aligned."""
-        if self.quiet:
-            return
         from rich.box import SIMPLE_HEAD
         from rich.table import Table
         from rich.text import Text
@@ -66,7 +66,7 @@ class Console:
             table.add_column(Text(column.removeprefix(">")), justify="right" if right else "left", overflow="fold")
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
-        _rich().print(table)
+        self.show(table)
 
     @contextmanager
     def steps(self) -> Iterator[Callable[[str], None]]:
@@ -81,18 +81,35 @@ class Console:
 
     def show(self, renderable: Any) -> None:
         """Print something that rich can draw, such as a table."""
-        if not self.quiet:
-            _rich().print(renderable)
+        if self.quiet:
+            return
+        console = _rich()
+        if console.is_terminal:
+            console.print(renderable)
+            return
+        with console.capture() as capture:
+            console.print(renderable)
+        _write("".join(line.rstrip() + "\n" for line in capture.get().splitlines()))
 
     def json(self, value: Any) -> None:
         """Print JSON, also when quiet: it was asked for."""
-        sys.stdout.write(json.dumps(plain(value), indent=2, allow_nan=False) + "\n")
+        _write(json.dumps(plain(value), indent=2, allow_nan=False) + "\n")
+
+
+def _write(text: str) -> None:
+    """Write to stdout, whatever its encoding can show."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    sys.stdout.write(text.encode(encoding, errors="replace").decode(encoding))
+
+
+def _width() -> int:
+    return get_terminal_size().columns if sys.stdout.isatty() else WIDTH
 
 
 def _rich() -> Any:
     from rich.console import Console as RichConsole
 
-    return RichConsole(width=None if sys.stdout.isatty() else 110, highlight=False, markup=False, emoji=False)
+    return RichConsole(width=_width(), highlight=False, emoji=False)
 
 
 def plain(value: Any) -> Any:
@@ -112,6 +129,8 @@ def rate(value: float) -> str:
     """A rate with three digits, ``1.23 Gbit/s``."""
     if not math.isfinite(value):
         return "not measured"
+    if value == 0:
+        return "0 bit/s"
     size, prefix = next(((size, prefix) for size, prefix in PREFIXES if abs(value) >= size), (1.0, ""))
     return f"{_three_digits(value / size)} {prefix}bit/s"
 

@@ -39,7 +39,7 @@ def counters(
     For example:
 
         odflow counters polls.csv --interfaces map.csv --interval 5min -o loads.nc
-        odflow counters polls.parquet -i map.csv --interval 15min --max-gap 20min -o loads.csv
+        odflow counters polls.parquet -i map.csv --interval 15min -o loads.csv
 
     Parameters
     ----------

@@ -34,7 +34,8 @@ def diagnose(
     For example:
 
         odflow diagnose topology.graphml
-        odflow diagnose routing.csv --loads loads.nc --bounds --time 2026-01-19T12:00
+        odflow diagnose routing.csv --loads loads.nc --bounds
+        odflow diagnose net.xml --loads loads.nc --bounds --time 2026-01-19T12:00
 
     Parameters
     ----------

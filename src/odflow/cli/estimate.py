@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import odflow.cli.options as opt
 from odflow.cli.console import Console
 from odflow.cli.inputs import ARRAYS, check_output, open_routing
-from odflow.errors import OdflowWarning, UsageError
+from odflow.errors import LabelError, OdflowWarning, UsageError, listed
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from odflow.estimate.base import Estimator
 
 Method = Literal["gravity", "tomogravity", "kl", "gaussian"]
 
@@ -30,7 +32,7 @@ def estimate(
     history: Path | None = None,
     model: Path | None = None,
     method: Method | None = None,
-    noise: float = 0.0,
+    noise: float | None = None,
     known: Path | None = None,
     known_error: float = 0.0,
     missing: Literal["raise", "nan"] = "raise",
@@ -52,8 +54,9 @@ def estimate(
     For example:
 
         odflow estimate loads.nc --network topology.graphml -o tm.nc
-        odflow estimate loads.csv --unit Mbit/s --routing routing.csv --history last-week.nc --noise 0.02 -o tm.nc
-        odflow estimate loads.nc -n topo.xml --history h.nc --quantiles .05,.5,.95 -o tm.nc
+        odflow estimate loads.nc -n net.xml --history "tm/*.xml" --noise 0.01 -o tm.nc
+        odflow estimate loads.csv --unit Mbit/s --routing routing.csv -o tm.csv
+        odflow estimate loads.nc -r routing.nc --history h.nc --quantiles .05,.95 -o tm.nc
 
     Parameters
     ----------
@@ -68,7 +71,8 @@ def estimate(
         `kl`: minimum relative entropy to the mean of the history, or to gravity. `gaussian`: mean and covariance of
         the history given the loads; also yields quantiles.
     noise : float
-        Relative error of the loads; 0.05 is 5 %. With 0 the estimate reproduces the loads exactly.
+        Relative error of the loads; 0.05 is 5 %, and 0.01 a good start for polled counters. With 0, the default, the
+        estimate reproduces the loads exactly, after they have been made consistent.
     known : Path
         Traffic matrices with some demands measured at the same times, NaN elsewhere.
     known_error : float
@@ -91,27 +95,23 @@ def estimate(
 
     console = Console(quiet or json)
     beside = output.with_suffix(f".quantiles{output.suffix}") if quantiles else None
+    _check_options(method, history, model, quantiles)
     _check_outputs(output, beside, save_model, [loads, network, routing, history, model, known])
-    if model is not None and (history is not None or method is not None):
-        raise UsageError("--model is already fitted; leave --history and --method out")
     path = open_routing(network, routing, metric)
     measured = _aligned(read_loads(loads, unit=unit, interval=interval), path.links, missing)
     past = None if history is None else read_demands(history, unit=history_unit, progress=console.progress)
     extra = None if known is None else read_demands(known, unit=history_unit, progress=console.progress)
     with _heard() as warned:
-        estimator, name = _estimator(model, method, past, noise)
-        if past is not None:
-            summary.warn_of_age(past, measured)
-        if model is None:
-            estimator.fit(past, path)
+        estimator = _fitted(model, method, noise, past, path)
         matrices = estimator.estimate(measured, path, known=extra, known_error=known_error)
+        summary.warn_of_age(matrices)
         levels = _quantiles(estimator, measured, path, quantiles, extra, known_error)
     write(matrices, output)
     if levels is not None and beside is not None:
         write(levels, beside)
     if save_model is not None:
         estimator.save(save_model)
-    report = summary.summarise(matrices, measured, path, method=name, history=past, warned=warned, top=top)
+    report = summary.summarise(matrices, measured, path, estimator, warned=warned, top=top)
     if json:
         Console().json(report.to_dict())
     report.show(console, output, beside)
@@ -143,7 +143,7 @@ def _quantiles(
     from odflow.estimate import Posterior
 
     if not isinstance(estimator, Posterior):
-        raise UsageError("only --method gaussian gives quantiles; leave --quantiles out, or give --history")
+        raise UsageError(f"a {type(estimator).__name__} gives no quantiles; leave --quantiles out")
     return estimator.quantiles(loads, routing, levels, known=known, known_error=known_error)
 
 
@@ -155,39 +155,44 @@ def _check_outputs(output: Path, beside: Path | None, save_model: Path | None, i
         check_output(save_model, (".safetensors",), [*inputs, output, beside])
 
 
+def _check_options(method: str | None, history: Path | None, model: Path | None, quantiles: tuple[float, ...]) -> None:
+    if model is not None and (history is not None or method is not None):
+        raise UsageError("--model is fitted already; leave --history and --method out")
+    if method == "gaussian" and history is None:
+        raise UsageError("--method gaussian learns from past traffic matrices; give --history, or use --method kl")
+    if method in ("gravity", "tomogravity") and history is not None:
+        raise UsageError(f"--method {method} uses no history; leave --history out, or use --method kl or gaussian")
+    if quantiles and model is None and (method or ("gaussian" if history else "kl")) != "gaussian":
+        raise UsageError("only --method gaussian gives quantiles; it needs --history")
+
+
 def _aligned(loads: xr.DataArray, links: tuple[str, ...], missing: str) -> xr.DataArray:
     """Loads of exactly the routing's links; absent ones become NaN if that was asked for."""
-    from odflow.labels import align_links, check_loads
+    from odflow.labels import check_loads
 
-    checked = check_loads(loads)
-    if missing == "nan":
-        known = [link for link in links if link in set(checked["link"].values.tolist())]
-        if not known:
-            raise UsageError("no link of the loads is in the routing; are they of the same network?")
-        checked = checked.sel(link=known).reindex(link=list(links))
-    return align_links(checked, links)
+    checked = check_loads(loads.reset_coords(drop=True))
+    have = set(checked["link"].values.tolist())
+    unknown, lacking = sorted(have - set(links)), [link for link in links if link not in have]
+    if unknown:
+        raise LabelError(f"loads have link {listed(unknown)} that the routing does not know; is it the same network?")
+    if lacking and missing == "raise":
+        raise LabelError(f"loads lack link {listed(lacking)}; --missing nan treats what is absent as not measured")
+    return checked.reindex(link=list(links))
 
 
-def _estimator(model: Path | None, method: str | None, history: Any, noise: float) -> tuple[Any, str]:
+def _fitted(model: Path | None, method: str | None, noise: float | None, history: Any, routing: Any) -> Estimator:
     import odflow as of
 
     if model is not None:
         estimator = of.load(model)
-        return estimator, type(estimator).__name__
+        if noise is not None:
+            estimator.noise = noise
+        return estimator
     name = method or ("kl" if history is None else "gaussian")
-    if name == "gaussian" and history is None:
-        raise UsageError("--method gaussian learns from past traffic matrices; give --history, or use --method kl")
-    return make_estimator(name, noise), name
-
-
-def make_estimator(method: str, noise: float = 0.0) -> Any:
-    """An estimator by its name on the command line."""
-    import odflow as of
-
-    if method == "gravity":
-        return of.Gravity(noise=noise)
-    if method == "tomogravity":
-        return of.Tomogravity(noise=noise)
-    if method == "kl":
-        return of.KLProjection(noise=noise)
-    return of.GaussianPosterior(noise=noise)
+    makers: dict[str, type[Estimator]] = {
+        "gravity": of.Gravity,
+        "tomogravity": of.Tomogravity,
+        "kl": of.KLProjection,
+        "gaussian": of.GaussianPosterior,
+    }
+    return makers[name](noise=noise or 0.0).fit(history, routing)

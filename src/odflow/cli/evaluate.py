@@ -49,6 +49,8 @@ def evaluate(
     allow_missing : bool
         Leave out (and count) demands that the estimate does not have.
     """
+    from rich.markup import escape
+
     from odflow.evaluate.scores import score
     from odflow.traffic.files import read_demands, read_loads
 
@@ -66,4 +68,4 @@ def evaluate(
     if json:
         console.json(result.to_dict())
     else:
-        console.show(result.table(f"{estimate} against {truth}"))
+        console.show(result.table(escape(f"{estimate} against {truth}")))

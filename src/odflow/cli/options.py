@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import Parameter, Token
+from cyclopts import Parameter, Token, validators
 
 
 def floats(_: Any, tokens: Sequence[Token]) -> tuple[float, ...]:
@@ -27,9 +27,11 @@ def _number(text: str) -> float:
 
 
 Output = Annotated[Path, Parameter(name=["--output", "-o"], help="File to write; its suffix chooses the format.")]
-Quiet = Annotated[bool, Parameter(name=["--quiet", "-q"], help="Print nothing but warnings and errors.")]
-Json = Annotated[bool, Parameter(name="--json", help="Print the result as JSON instead of text.")]
-Seed = Annotated[int, Parameter(name="--seed", help="Seed of everything random.")]
+Quiet = Annotated[
+    bool, Parameter(name=["--quiet", "-q"], show_default=False, help="Print nothing but warnings and errors.")
+]
+Json = Annotated[bool, Parameter(name="--json", show_default=False, help="Print the result as JSON instead of text.")]
+Seed = Annotated[int, Parameter(name="--seed", validator=validators.Number(gte=0), help="Seed of everything random.")]
 Config = Annotated[
     Path | None,
     Parameter(
@@ -65,5 +67,5 @@ RoutingFile = Annotated[
         help="Routing matrix as written by `odflow route`, instead of a network.",
     ),
 ]
-Floats = Annotated[tuple[float, ...], Parameter(converter=floats, metavar="A,B,..")]
-Words = Annotated[tuple[str, ...], Parameter(converter=words, metavar="A,B,..")]
+Floats = Annotated[tuple[float, ...], Parameter(converter=floats, show_default=False, metavar="A,B,..")]
+Words = Annotated[tuple[str, ...], Parameter(converter=words, show_default=False, metavar="A,B,..")]

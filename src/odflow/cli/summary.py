@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
+    from odflow.estimate.base import Estimator
     from odflow.network.epochs import RoutingEpochs
     from odflow.network.routing import Routing
 
-OLD = np.timedelta64(7, "D")
+OLD_DAYS = 7
 
 
 class HistoryWarning(OdflowWarning):
@@ -50,8 +51,8 @@ class Summary:
     first, last : str
         Start of the first and end of the last interval.
     method : str
-    history_intervals : int
     history_end : str or None
+        End of the traffic matrices that the method learnt from.
     total_mean, total_peak : float
     link_residual : float
         Mean over time of ``|A x - y| / |y|`` on the measured links.
@@ -69,7 +70,6 @@ class Summary:
     first: str
     last: str
     method: str
-    history_intervals: int
     history_end: str | None
     total_mean: float
     total_peak: float
@@ -88,9 +88,7 @@ class Summary:
             f"{output}: {self.nodes} x {self.nodes} demands, {self.intervals} x {duration(self.interval_s)}, "
             f"{self.first} to {self.last} UTC" + (f"; quantiles in {beside}" if beside else "")
         )
-        history = ""
-        if self.history_end:
-            history = f", history of {self.history_intervals} intervals until {self.history_end}"
+        history = f", with history until {self.history_end}" if self.history_end else ""
         lines = [
             ("method", self.method + history),
             ("total traffic", f"mean {rate(self.total_mean)}, peak {rate(self.total_peak)}"),
@@ -111,9 +109,8 @@ def summarise(
     matrices: xr.DataArray,
     loads: xr.DataArray,
     routing: Routing | RoutingEpochs,
+    estimator: Estimator,
     *,
-    method: str,
-    history: xr.DataArray | None = None,
     warned: Sequence[str] = (),
     top: int = 10,
 ) -> Summary:
@@ -122,34 +119,32 @@ def summarise(
 
     total = matrices.sum(("origin", "destination")).values
     step = float(matrices.attrs["interval_s"])
+    learnt = getattr(estimator, "end_", None)
     return Summary(
         nodes=matrices.sizes["origin"],
         intervals=matrices.sizes["time"],
         interval_s=step,
         first=_when(matrices["time"].values[0]),
         last=_when(_end(matrices)),
-        method=method,
-        history_intervals=0 if history is None else history.sizes["time"],
-        history_end=None if history is None else _when(_end(history)),
-        total_mean=float(total.mean()),
-        total_peak=float(total.max()),
+        method=type(estimator).__name__,
+        history_end=None if learnt is None else _when(learnt),
+        total_mean=float(np.nanmean(total)),
+        total_peak=float(np.nanmax(total)),
         link_residual=link_residuals(matrices, loads, routing)[0].mean,
         not_measured=float(np.isnan(loads.values).mean()),
-        warnings=tuple(warned),
+        warnings=tuple(dict.fromkeys(warned)),
         top=_largest(matrices, top),
     )
 
 
-def warn_of_age(history: xr.DataArray, loads: xr.DataArray) -> None:
-    """Warn if the history ended more than a week before the loads begin, or reaches beyond their start."""
-    begin, end = loads["time"].values[0], _end(history)
-    age = begin - end
-    if age > OLD:
-        days = age / np.timedelta64(1, "D")
-        text = f"history ends {days:.0f} days before the loads begin; each missing week costs accuracy, measure again"
-        warnings.warn(text, HistoryWarning, stacklevel=2)
-    elif age < np.timedelta64(0, "s"):
-        text = f"history reaches until {_when(end)}, beyond the first loads at {_when(begin)}; is it from the past?"
+def warn_of_age(matrices: xr.DataArray) -> None:
+    """Warn if the history ended more than a week before the loads began, or reaches beyond their start."""
+    days = float(matrices.attrs.get("history_age_s", 0.0)) / 86400
+    if days > OLD_DAYS:
+        text = f"the history ends {days:.0f} days before the loads begin; every missing week costs accuracy"
+        warnings.warn(f"{text}: measure again if you can", HistoryWarning, stacklevel=2)
+    elif days < 0:
+        text = "the history reaches beyond the start of the loads; it is meant to be from the past"
         warnings.warn(text, HistoryWarning, stacklevel=2)
 
 

@@ -80,11 +80,10 @@ def draw_scatter(axes: Axes, true: Floats, guess: Floats, span: tuple[float, flo
 
 
 def log_span(values: Sequence[Floats]) -> tuple[float, float]:
-    """Limits for logarithmic axes that show all but the smallest hundredth of the first values."""
+    """Limits for logarithmic axes that show the first values, four decades of them at most."""
     high = float(max(np.nanmax(x) for x in values))
-    positive = values[0][values[0] > 0]
-    low = float(np.quantile(positive, 0.01)) / 2 if positive.size else 1e-3 * high
-    return max(low, 1e-6 * high), 1.6 * high
+    low = float(values[0][values[0] > 0].min(initial=high))
+    return max(low, 1e-4 * high) / 1.6, 1.6 * high
 
 
 def draw_errors(axes: Axes, time: Times, errors: Mapping[str, Floats], colors: Mapping[str, str]) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from scipy.signal import lfilter
 
 from odflow import labels
@@ -90,10 +89,7 @@ class PlausibleTraffic:
     @property
     def interval_s(self) -> float:
         """Interval in seconds."""
-        try:
-            return float(pd.Timedelta(self.interval).total_seconds())
-        except ValueError as error:
-            raise UsageError(f"interval='{self.interval}' is no length of time; write it like '15min'") from error
+        return labels.duration_s(self.interval, "interval") or 0.0
 
 
 def plausible_traffic(network: Network, config: PlausibleTraffic | None = None, *, seed: int = 0) -> xr.DataArray:

@@ -1,0 +1,235 @@
+"""counters, estimate and evaluate."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import odflow as of
+from odflow.traffic.files import read_demands, read_loads, write
+from odflow.traffic.polling import simulate_polls
+
+
+@pytest.fixture
+def polled(files, traffic, diamond, diamond_routing):
+    """polls.csv and map.csv of the day of loads.nc, polled exactly at the edges of its intervals."""
+    loads = diamond_routing.loads(traffic[84:96])
+    polls, interfaces, _ = simulate_polls(loads, network=diamond, period_s=7200, wraps=0.5, seed=1)
+    polls.to_csv(files / "polls.csv", index=False)
+    interfaces.to_csv(files / "map.csv", index=False)
+    return files
+
+
+def test_counters_give_the_loads_back(odflow, polled):
+    command = ("counters", polled / "polls.csv", "-i", polled / "map.csv", "--interval", "2h", "-o", polled / "y.nc")
+    ran = odflow(*command)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.splitlines()[0].startswith(f"{polled}/y.nc: 18 links, 12 x 2 h from ")
+    assert "quality  good 100.0 %" in ran.out
+    found, true = read_loads(polled / "y.nc"), read_loads(polled / "loads.nc")
+    np.testing.assert_allclose(found.sel(link=true["link"]), true, rtol=1e-6)
+    facts = json.loads(odflow(*command, "--json").out)
+    assert facts["quality"]["good"] == 12 * 18
+    assert (facts["links"], facts["intervals"], facts["interval_s"]) == (18, 12, 7200.0)
+    assert odflow(*command, "--quiet").out == ""
+
+
+def test_counters_tell_what_is_missing(odflow, polled):
+    polls = pd.read_csv(polled / "polls.csv")
+    polls = polls[(polls["node"] != "c") | (polls.index % 5 > 2)]
+    polls.to_csv(polled / "polls.csv", index=False)
+    ran = odflow("counters", polled / "polls.csv", "-i", polled / "map.csv", "--interval", "2h", "-o", polled / "y.csv")
+    assert ran.code == 0
+    assert "not measured" in ran.out
+    assert np.isnan(read_loads(polled / "y.csv").sel(link="ca")).any()
+
+
+def test_faulty_polls_leave_no_output(odflow, polled):
+    with (polled / "polls.csv").open("a") as file:
+        file.write("2026-01-12,a,to-b,minus,5,7\n")
+    ran = odflow("counters", polled / "polls.csv", "-i", polled / "map.csv", "-o", polled / "y.nc")
+    assert ran.code == 2
+    assert "polls.csv:" in ran.err
+    assert ran.err.count("\n") == 1
+    assert not (polled / "y.nc").exists()
+    assert not list(polled.glob(".odflow-*"))
+
+
+def run_estimate(odflow, files, *options):
+    return odflow("estimate", files / "loads.nc", "--network", files / "net.graphml", "-o", files / "x.nc", *options)
+
+
+def test_without_history_it_is_kl_from_gravity(odflow, files, diamond_routing):
+    ran = run_estimate(odflow, files)
+    assert (ran.code, ran.err) == (0, "")
+    expected = of.KLProjection().estimate(read_loads(files / "loads.nc"), diamond_routing)
+    np.testing.assert_allclose(read_demands(files / "x.nc"), expected, rtol=1e-9, atol=1e-3)
+    assert ran.out.startswith(f"{files}/x.nc: 4 x 4 demands, 12 x 2 h, 2026-01-12 00:00 to 2026-01-13 00:00 UTC\n")
+    assert "method         KLProjection\n" in ran.out
+    assert "Largest flows" in ran.out
+
+
+def test_with_history_it_is_gaussian(odflow, files, diamond_routing, traffic):
+    ran = run_estimate(odflow, files, "--history", files / "history.nc")
+    assert (ran.code, ran.err) == (0, "")
+    expected = (
+        of.GaussianPosterior()
+        .fit(traffic[:84], diamond_routing)
+        .estimate(read_loads(files / "loads.nc"), diamond_routing)
+    )
+    np.testing.assert_allclose(read_demands(files / "x.nc"), expected, rtol=1e-9, atol=1e-3)
+    assert "GaussianPosterior, with history until 2026-01-12 00:00" in ran.out
+
+
+def test_summary_as_json(odflow, files, traffic):
+    facts = json.loads(run_estimate(odflow, files, "--history", files / "history.nc", "--json", "--top", 2).out)
+    total = traffic[84:96].sum(("origin", "destination"))
+    assert facts["total_mean"] == pytest.approx(float(total.mean()), rel=1e-2)
+    assert facts["total_peak"] == pytest.approx(float(total.max()), rel=1e-2)
+    assert facts["link_residual"] < 1e-3
+    assert facts["not_measured"] == 0
+    assert (facts["nodes"], facts["intervals"], facts["history_end"]) == (4, 12, "2026-01-12 00:00")
+    assert len(facts["top"]) == 2
+    assert facts["top"][0]["mean"] >= facts["top"][1]["mean"]
+    assert facts["warnings"] == []
+
+
+def test_quantiles_beside_the_estimate(odflow, files):
+    ran = run_estimate(odflow, files, "--history", files / "history.nc", "--quantiles", ".05,.5", "--quantiles", ".95")
+    assert ran.code == 0
+    assert f"quantiles in {files}/x.quantiles.nc" in ran.out
+    found = read_demands(files / "x.quantiles.nc")
+    assert found.dims == ("quantile", "time", "origin", "destination")
+    assert found["quantile"].values.tolist() == [0.05, 0.5, 0.95]
+    assert (found.diff("quantile") >= 0).all()
+
+
+def test_saved_models_give_the_same_again(odflow, files):
+    assert (
+        run_estimate(odflow, files, "--history", files / "history.nc", "--save-model", files / "m.safetensors").code
+        == 0
+    )
+    first = read_demands(files / "x.nc")
+    ran = run_estimate(odflow, files, "--model", files / "m.safetensors")
+    assert "GaussianPosterior, with history until 2026-01-12 00:00" in ran.out
+    np.testing.assert_array_equal(read_demands(files / "x.nc"), first)
+
+
+@pytest.mark.parametrize(("shift", "text"), [(8, "history ends 8 days before"), (-1, "reaches beyond the start")])
+def test_old_and_too_new_histories_are_warned_of(odflow, files, traffic, shift, text):
+    history = traffic[:84]
+    write(history.assign_coords(time=history["time"] - np.timedelta64(shift, "D")), files / "history.nc")
+    ran = run_estimate(odflow, files, "--history", files / "history.nc", "--quiet")
+    assert (ran.code, ran.out) == (0, "")
+    assert ran.err.startswith("odflow: warning: the history ")
+    assert text in ran.err
+    assert ran.err.count("\n") == 1
+
+
+def test_known_demands(odflow, files, traffic):
+    known = traffic[84:96].where(traffic["origin"] == "a")
+    write(known, files / "known.nc")
+    assert run_estimate(odflow, files, "--known", files / "known.nc").code == 0
+    found, true = read_demands(files / "x.nc"), traffic[84:96]
+    np.testing.assert_allclose(found.sel(origin="a"), true.sel(origin="a"), rtol=1e-2)
+
+
+def test_missing_links(odflow, files):
+    loads = read_loads(files / "loads.nc")
+    write(loads.drop_sel(link=["bd", "in:c"]), files / "loads.nc")
+    ran = run_estimate(odflow, files)
+    assert ran.code == 2
+    assert "loads lack link 'bd', 'in:c'; --missing nan treats what is absent as not measured" in ran.err
+    assert not (files / "x.nc").exists()
+    ran = run_estimate(odflow, files, "--missing", "nan")
+    assert ran.code == 0
+    assert "not measured   11.1 % of the load values" in ran.out
+
+
+def test_links_of_another_network(odflow, files):
+    loads = read_loads(files / "loads.nc")
+    write(loads.assign_coords(link=[f"{name}!" for name in loads["link"].values]), files / "loads.nc")
+    for missing in ("raise", "nan"):
+        ran = run_estimate(odflow, files, "--missing", missing)
+        assert ran.code == 2
+        assert "that the routing does not know" in ran.err
+
+
+def test_units_of_a_table(odflow, files, traffic):
+    loads = read_loads(files / "loads.nc")
+    table = loads.copy(data=loads / 1e6).transpose("time", "link").to_pandas()
+    table.to_csv(files / "loads.csv")
+    command = ("estimate", files / "loads.csv", "-n", files / "net.graphml", "-o", files / "x.nc", "--json")
+    facts = json.loads(odflow(*command, "--unit", "Mbit/s").out)
+    assert facts["total_mean"] == pytest.approx(float(traffic[84:96].sum(("origin", "destination")).mean()), rel=1e-2)
+    assert odflow(*command, "--unit", "furlong").code == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--routing", "routing.csv"), "not both"),
+        (("--method", "gaussian"), "give --history, or use --method kl"),
+        (("--method", "gravity", "--history", "history.nc"), "uses no history"),
+        (("--quantiles", ".5"), "only --method gaussian gives quantiles"),
+        (("--model", "m.safetensors", "--method", "kl"), "--model is fitted already"),
+        (("--model", "net.graphml"), "net.graphml"),
+        (("--noise", "-1"), "noise"),
+        (("--history", "nothing.nc"), "nothing.nc"),
+        (("--history", "history.nc", "--quantiles", "2"), "between 0 and 1"),
+        (("--save-model", "x.nc"), "suffix"),
+        (("--known", "history.nc"), "time"),
+    ],
+)
+def test_combinations_that_make_no_sense(odflow, files, options, message, monkeypatch):
+    monkeypatch.chdir(files)
+    ran = run_estimate(odflow, files, *options)
+    assert ran.code == 2
+    assert ran.out == ""
+    assert message in ran.err
+    assert ran.err.count("\n") == 1
+    assert not (files / "x.nc").exists()
+
+
+def test_neither_network_nor_routing(odflow, files):
+    ran = odflow("estimate", files / "loads.nc", "-o", files / "x.nc")
+    assert (ran.code, ran.err) == (2, "odflow: error: give either --network NET or --routing FILE\n")
+
+
+def test_an_output_that_is_an_input_is_refused_before_reading(odflow, files):
+    ran = odflow("estimate", files / "missing.nc", "-n", files / "net.graphml", "-o", files / "missing.nc")
+    assert "is also an input" in ran.err
+
+
+def test_a_corrupted_counter_is_named(odflow, files, traffic, diamond_routing):
+    loads = read_loads(files / "loads.nc")
+    loads.loc[{"link": "cd"}] *= 3
+    write(loads, files / "loads.nc")
+    ran = run_estimate(odflow, files, "--history", files / "history.nc", "--noise", "0.01", "--json")
+    assert "odflow: warning: suspicious counter 'cd'" in ran.err
+    assert any("'cd'" in text for text in json.loads(ran.out)["warnings"])
+
+
+def test_evaluate(odflow, files, traffic):
+    run_estimate(odflow, files)
+    command = ("evaluate", files / "truth.nc", files / "x.nc")
+    facts = json.loads(odflow(*command, "--json").out)
+    true, found = traffic[84:96].values, read_demands(files / "x.nc").values
+    expected = (np.abs(true - found).sum((1, 2)) / true.sum((1, 2))).mean()
+    assert facts["all"]["tre"]["mean"] == pytest.approx(expected, rel=1e-9)
+    ran = odflow(*command, "--loads", files / "loads.nc", "--routing", files / "routing.csv")
+    assert (ran.code, ran.err) == (0, "")
+    assert "TRE" in ran.out
+    assert "link residual" in ran.out
+    ran = odflow(*command, "--loads", files / "loads.nc")
+    assert ran.code == 2
+    assert "give both or neither" in ran.err
+
+
+def test_evaluate_names_times_that_differ(odflow, files):
+    ran = odflow("evaluate", files / "truth.nc", files / "history.nc")
+    assert ran.code == 2
+    assert "times differ" in ran.err

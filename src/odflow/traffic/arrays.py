@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import xarray as xr
 
@@ -75,6 +76,9 @@ def _loaded(path: Path) -> xr.Dataset:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks of the libraries about how the file was made
+            if not folder:
+                with h5py.File(path, "r") as file:  # h5netcdf is untidy about files that it cannot open
+                    file.attrs.get("_nc3_strict")
             with xr.open_dataset(path, **options) as dataset:
                 return dataset.load()
     except Exception as error:  # h5py, h5netcdf, zarr and xarray raise all sorts
@@ -142,7 +146,7 @@ def write_array(array: xr.DataArray, path: Path, *, zarr: bool) -> None:
             need_zarr()
             dataset.to_zarr(path, mode="w", zarr_format=2, consolidated=True, encoding=encoding)
         else:
-            encoding[str(array.name)] = {"zlib": True, "complevel": 1, "shuffle": True}
+            encoding[str(array.name)] = {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True}
             dataset.to_netcdf(path, engine="h5netcdf", encoding=encoding)
     except (OSError, OdflowError):
         raise

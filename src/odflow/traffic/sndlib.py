@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from odflow.errors import FormatError
+from odflow.errors import FormatError, UsageError
 from odflow.files import read_text
 from odflow.traffic.parts import Part, part_of_pairs, traffic_value
-from odflow.traffic.units import agreed_rate, utc
+from odflow.traffic.units import agreed_rate, seconds, utc
 from odflow.xmlfile import parse_xml, text_of
 
 if TYPE_CHECKING:
@@ -180,10 +179,9 @@ def _time(path: Path, text: str | None) -> np.datetime64 | None:
 def _granularity(path: Path, text: str | None) -> float | None:
     if text is None or re.fullmatch(r"[0-9]* ?(month|year)s?", text):  # of planning instances: no fixed length
         return None
+    if text.isdigit():
+        raise FormatError(path, f"granularity is '{text[:40]}', without a unit; expected such as 5min")
     try:
-        length = float(pd.Timedelta(text).total_seconds()) if not text.isdigit() else math.nan
-    except ValueError:
-        length = math.nan
-    if not length > 0:
-        raise FormatError(path, f"granularity is '{text[:40]}', expected such as 5min")
-    return length
+        return seconds(text)
+    except UsageError as error:
+        raise FormatError(path, f"granularity is '{text[:40]}', expected such as 5min") from error

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 from scipy.sparse import csr_array
+from scipy.stats import norm
+from scipy.stats import t as student
 
 from odflow import labels
 from odflow.estimate.gram import gram_map
@@ -90,7 +92,7 @@ def reconcile(
             part = whole.span(block)
             expected = None if mean is None else np.asarray(part.system.matrix @ mean)
             screened, flagged = consistent(part, expected)
-            fixed.append(_least_squares(screened, _relative_error(screened)))
+            fixed.append(_least_squares(screened))
             flags.append(flagged)
     flagged = np.concatenate(flags)
     time, interval = loads["time"].values, float(loads.attrs["interval_s"])
@@ -121,12 +123,12 @@ def consistent(observed: Observed, expected: Floats | None = None) -> tuple[Obse
     if not broken.any():
         return observed, suspect
     rows = np.flatnonzero(broken)
-    part = Observed(observed.system, observed.values[rows], _relative_error(observed)[rows])
+    part = Observed(observed.system, observed.values[rows], observed.error)
     suspect[rows] = _find_suspects(part, balances, expected)
     values = np.where(suspect, np.nan, observed.values)
     if observed.exact:
-        part = Observed(observed.system, values[rows], part.error)
-        repaired = _least_squares(part, part.error)
+        part = Observed(observed.system, values[rows], observed.error)
+        repaired = _least_squares(part)
         # a value that had to be dropped stays out; the projection finds it
         values[rows] = np.where(np.isnan(part.values), np.nan, repaired)
     return observed.with_values(values), suspect
@@ -198,6 +200,11 @@ def _relative_error(observed: Observed) -> Floats:
     return np.broadcast_to(np.maximum(typical, ROUNDING)[:, None], shape)
 
 
+def _weights(observed: Observed) -> Floats:
+    """Relative error of each value up to a factor: the stated one, or alike for all."""
+    return np.ones(observed.values.shape) if observed.exact else _relative_error(observed)
+
+
 def _deviation(observed: Observed, error: Floats) -> tuple[Floats, Floats]:
     """Values with gaps at 0, and their variance, with that of gaps out of proportion."""
     gap = np.isnan(observed.values)
@@ -223,29 +230,42 @@ def _find_suspects(observed: Observed, balances: csr_array, expected: Floats | N
     values = observed.values.copy()
     todo = np.arange(len(values))
     for _ in range(_MOST_SUSPECTS):
-        part = Observed(observed.system, values[todo], observed.error[todo])
+        part = Observed(observed.system, values[todo], observed.error)
         score, correction = _normalised(part, balances)
-        worst = score.max(axis=1)
-        hit = worst > _threshold(score.shape[1])
+        hit = score.max(axis=1) > _threshold(part, balances)
         if not hit.any():
             break
-        todo, part = todo[hit], Observed(observed.system, part.values[hit], part.error[hit])
-        chosen = _most_plausible(part, score[hit], correction[hit], expected)
+        todo = todo[hit]
+        chosen = _most_plausible(observed.system, values[todo], score[hit], correction[hit], expected)
         suspect[todo, chosen] = True
         values[todo, chosen] = np.nan
     return suspect
 
 
-def _threshold(counters: int) -> float:
-    """Normalised residual that chance exceeds in less than one snapshot in a thousand."""
-    from scipy.stats import norm
+def _threshold(observed: Observed, balances: csr_array) -> Floats:
+    """Residual that chance exceeds in less than one snapshot in a thousand, shape (T,)."""
+    chance = 0.5e-3 / max(observed.values.shape[1], 1)
+    if not observed.exact:
+        # a margin of one: errors are seldom quite normal
+        return np.full(len(observed), norm.isf(chance) + 1.0)
+    freedom = np.maximum(_whole(balances, observed.values).sum(axis=1) - 1, 1)
+    return np.asarray(student.isf(chance, freedom))
 
-    return float(norm.isf(0.5e-3 / max(counters, 1))) + 1.0
+
+def _whole(balances: csr_array, values: Floats) -> Bools:
+    """Which balances are fully measured, shape (T, balances)."""
+    return np.asarray(((abs(balances) > 0).astype(float) @ np.isnan(values).T.astype(float)).T == 0)
 
 
 def _normalised(observed: Observed, balances: csr_array) -> tuple[Floats, Floats]:
-    """Normalised residual of each counter and the correction that would explain it, (T, rows)."""
-    values, variance = _deviation(observed, observed.error)
+    """Normalised residual of each counter and the correction that would explain it, (T, rows).
+
+    Where the loads claim to be exact their error is not known: it is then what is left of the
+    contradiction without the counter (external studentisation), or the typical contradiction of
+    the snapshot if that is less.
+    """
+    error = _weights(observed)
+    values, variance = _deviation(observed, error)
     broken = (balances @ values.T).T
     multiplier, inverse = _solve_balances(balances, variance, broken)
     pull = (balances.T @ multiplier.T).T
@@ -254,11 +274,17 @@ def _normalised(observed: Observed, balances: csr_array) -> tuple[Floats, Floats
         seen = (power * variance > 1e-6) & ~np.isnan(observed.values)
         score = np.where(seen, np.abs(pull) / np.sqrt(power), 0.0)
         correction = np.where(seen, -pull / power, 0.0)
+    if observed.exact:
+        typical = _relative_error(observed)
+        freedom = _whole(balances, observed.values).sum(axis=1, keepdims=True) - 1
+        chi2 = np.einsum("tb,tb->t", broken, multiplier)[:, None]
+        left = np.sqrt(np.maximum(chi2 - score**2, 0.0) / np.maximum(freedom, 1))
+        score /= np.where(freedom > 0, np.clip(left, ROUNDING, typical), typical)
     return score, correction
 
 
 def _most_plausible(
-    observed: Observed, score: Floats, correction: Floats, expected: Floats | None
+    system: System, values: Floats, score: Floats, correction: Floats, expected: Floats | None
 ) -> NDArray[np.int64]:
     """Among the counters that explain a break equally well, the one whose removal fits best."""
     tied = score >= score.max(axis=1, keepdims=True) * (1 - 1e-3)
@@ -266,8 +292,8 @@ def _most_plausible(
     rows = np.flatnonzero(tied.sum(axis=1) > 1)
     if not len(rows):
         return chosen
-    values, tied = observed.values[rows], tied[rows]
-    reference = _reference(observed.system, np.where(tied, np.nan, values), expected)
+    values, tied = values[rows], tied[rows]
+    reference = _reference(system, np.where(tied, np.nan, values), expected)
     tiny = 1e-6 * np.nanmax(values, axis=1, keepdims=True) + 1e-300
     repaired = values + correction[rows]
 
@@ -295,11 +321,12 @@ def _reference(system: System, values: Floats, expected: Floats | None) -> Float
     return np.asarray((system.matrix @ flat.T).T)
 
 
-def _least_squares(observed: Observed, error: Floats) -> Floats:
-    """Nearest consistent loads by weighted least squares, never negative."""
+def _least_squares(observed: Observed) -> Floats:
+    """Nearest consistent loads by least squares weighted by their errors, never negative."""
     balances = balances_of(observed.system)
     if not balances.shape[0]:
         return observed.values
+    error = _weights(observed)
     values, variance = _deviation(observed, error)
     multiplier, _ = _solve_balances(balances, variance, (balances @ values.T).T)
     repaired = np.maximum(values - variance * (balances.T @ multiplier.T).T, 0.0)

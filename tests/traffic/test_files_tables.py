@@ -177,6 +177,14 @@ def test_semicolons_bom_and_gzip(written):
         read_demands(written(gzip.compress(TWO.encode())[:-9], "cut.csv.gz"))
 
 
+def test_quoted_header(written):
+    tm = read_demands(written('"time","origin","destination","demand"\n0,a,b,1\n300,a,b,2\n'))
+    assert tm.sel(origin="a", destination="b").values.tolist() == [1, 2]
+    loads = read_loads(written('time,"l,1",m\n0,1,2\n300,3,4\n', "wide.csv"))
+    assert loads["link"].values.tolist() == ["l,1", "m"]
+    assert loads.sel(link="l,1").values.tolist() == [1, 3]
+
+
 def test_quoted_labels_and_empty_values(written):
     tm = read_demands(written(LONG + '0,"a, b",c,\n0,c,"a, b",NaN\n300,c,c,0\n'))
     assert tm["origin"].values.tolist() == ["a, b", "c"]

@@ -1,5 +1,7 @@
 """REPETITA .demands: node numbers by the .graph file, errors that name the line."""
 
+from datetime import datetime, timedelta, timezone
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -23,6 +25,15 @@ def test_known_answer(tmp_path):
     assert read_demands(path, **KNOWN, unit="bit/s").max() == 101
     renamed = read_demands(path, **KNOWN, rename={"x": "w"})
     assert renamed.sel(origin="w", destination="z").item() == 101e3
+
+
+def test_start_may_be_any_date(tmp_path):
+    path = tmp_path / "t.demands"
+    path.write_text(TEXT)
+    wanted = np.datetime64("2024-01-01T06:30")
+    utc2 = timezone(timedelta(hours=2))
+    for start in (wanted, datetime(2024, 1, 1, 8, 30, tzinfo=utc2), [wanted], "2024-01-01 08:30+02:00"):
+        assert read_demands(path, **(KNOWN | {"start": start}))["time"].values[0] == wanted
 
 
 def test_files_follow_each_other_by_number(tmp_path):

@@ -54,9 +54,8 @@ class CsvFile:
         FormatError
             If there is none, or a column occurs twice.
         """
-        line, first = next(_rows(readable(path), "\0"), (0, [""]))
-        text = first[0]
-        if "\0" in text or not text.strip():
+        line, text = _first_line(readable(path))
+        if "\0" in text or not text:
             raise FormatError(path, "is not a CSV file with a header")
         delimiter = max(",;\t", key=text.count)
         try:
@@ -119,6 +118,15 @@ def _open(path: Path) -> IO[str]:
     # undecodable bytes become surrogates, so that their line can be named
     options: Any = {"mode": "rt", "encoding": "utf-8-sig", "errors": "surrogateescape", "newline": ""}
     return gzip.open(path, **options) if path.suffix == ".gz" else path.open(**options)
+
+
+def _first_line(path: Path) -> tuple[int, str]:
+    try:
+        with _open(path) as file:
+            filled = ((line, text.strip()) for line, text in enumerate(file, 1) if text.strip())
+            return next(filled, (0, ""))
+    except (OSError, EOFError, zlib.error) as error:
+        raise OdflowError(f"{path}: cannot be read: {error}") from error
 
 
 def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:

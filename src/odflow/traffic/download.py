@@ -110,7 +110,8 @@ class Store:
             return digest
         known = self.recorded(path)
         if known is None:
-            self._record(key, digest)
+            if os.access(self.folder, os.W_OK):  # a cache may be shared and read-only
+                self._record(key, digest)
         elif known != digest:
             raise DataError(
                 f"{path}: has changed since its first use (SHA-256 {digest[:12]}…, recorded {known[:12]}…); "

@@ -212,17 +212,19 @@ def _timed(
     if len(untimed) < len(parts):
         named = next(part for part in parts if part.times is not None)
         raise UsageError(f"{named.path}: states its time; leave out start=")
-    if interval is None and stated is None:
-        raise UsageError(f"{parts[0].path}: states no interval; pass interval='5min' or such")
-    seconds_long = seconds(interval) if stated is None and interval is not None else stated or 0.0
-    length = np.timedelta64(round(seconds_long * 1e9), "ns")
-    starts = _starts(parts, start, length)
+    length = stated
+    if length is None:
+        if interval is None:
+            raise UsageError(f"{parts[0].path}: states no interval; pass interval='5min' or such")
+        length = seconds(interval)
+    step = np.timedelta64(round(length * 1e9), "ns")
+    starts = _starts(parts, start, step)
     return [
         Part(
             part.path,
             part.values,
             part.nodes,
-            first + length * np.arange(len(part.values)),
+            first + step * np.arange(len(part.values)),
             stated,
             part.absent,
             part.notes,
@@ -232,7 +234,8 @@ def _timed(
 
 
 def _starts(parts: Sequence[Part], start: str | Sequence[str], length: np.timedelta64) -> Times:
-    texts = [start] if isinstance(start, str) else [str(time) for time in start]
+    several = isinstance(start, Sequence | np.ndarray) and not isinstance(start, str)
+    texts = [str(time) for time in (start if several else [start])]
     times = utc(texts)
     for text, time in zip(texts, times, strict=True):
         if np.isnat(time):

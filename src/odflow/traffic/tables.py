@@ -216,13 +216,16 @@ def _converted(texts: list[str], rows: NDArray[np.int64], type_: type, name: str
 
 
 def _check_once(at: NDArray[np.int64], shape: tuple[int, ...], coords: dict[str, Any], blame: Blame) -> None:
+    seen = np.zeros(int(np.prod(shape)), dtype=bool)
+    seen[at] = True
+    if np.count_nonzero(seen) == len(at):
+        return
     order = np.argsort(at, kind="stable")
     again = np.flatnonzero(at[order][1:] == at[order][:-1])
-    if again.size:
-        row = int(order[again + 1].min())
-        cell = np.unravel_index(at[row], shape)
-        named = ", ".join(f"{dim} {coords[dim][i]}" for dim, i in zip(coords, cell, strict=True))
-        blame(row, f"{named} occurred before".replace(".000000000", ""))
+    row = int(order[again + 1].min())
+    cell = np.unravel_index(at[row], shape)
+    named = ", ".join(f"{dim} {coords[dim][i]}" for dim, i in zip(coords, cell, strict=True))
+    blame(row, f"{named} occurred before".replace(".000000000", ""))
 
 
 def _float_values(column: pa.Array, blame: Blame, name: str) -> NDArray[np.float64]:

@@ -58,7 +58,9 @@ def test_without_residual_it_is_gravity():
 
 @pytest.mark.parametrize("power", [1.2, 1.7])
 def test_variance_grows_like_a_power_of_the_mean(power):
-    config = dataclasses.replace(CALM, weeks=4, residual_spread=1.2, noise=0.05, power=power, memory=600.0)
+    config = dataclasses.replace(
+        CALM, weeks=4, residual_spread=1.2, noise=0.05, noise_spread=0, power=power, memory=600.0
+    )
     noisy = plausible_traffic(ring(9), config, seed=1).values.reshape(-1, 81)
     # the same world without fluctuations
     smooth = plausible_traffic(ring(9), dataclasses.replace(config, noise=0.0), seed=1).values.reshape(-1, 81)
@@ -69,7 +71,7 @@ def test_variance_grows_like_a_power_of_the_mean(power):
 
 
 def test_fluctuations_are_correlated_in_time_as_asked():
-    config = dataclasses.replace(CALM, weeks=8, noise=0.1, memory=3 * 3600.0)
+    config = dataclasses.replace(CALM, weeks=8, noise=0.1, noise_spread=0.0, memory=3 * 3600.0)
     noisy, smooth = (plausible_traffic(ring(4), c, seed=2) for c in (config, dataclasses.replace(config, noise=0.0)))
     ratio = np.log(noisy / smooth)
     z = ratio.values.reshape(-1, 16)

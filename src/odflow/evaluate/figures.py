@@ -266,7 +266,7 @@ def _scatter_panels(
     for axes, (name, (_, guess)) in zip(row, means.items(), strict=True):
         near = panels.draw_scatter(axes, true / scale, guess / scale, span, colors[name])
         flow, step = float(sre(truth, estimates[name]).median()), float(tre(truth, estimates[name]).mean())
-        text = f"TRE {step:.3f}\nmedian SRE {flow:.3f}\nwithin factor 2: {near:.0%}"
+        text = f"TRE {step:.3f}\nmedian SRE {flow:.3f}\nwithin factor 2: {int(100 * near)}%"
         axes.text(0.04, 0.96, text, transform=axes.transAxes, va="top", fontsize=9, linespacing=1.4)
         axes.set_title(name, loc="left", fontsize=10, fontweight="bold")
         axes.set_xlabel(f"true mean, {unit}", fontsize=9)

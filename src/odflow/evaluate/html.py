@@ -167,7 +167,9 @@ def png(figure: Figure, dpi: int = 150) -> bytes:
 
     full, small = io.BytesIO(), io.BytesIO()
     figure.savefig(full, format="png", dpi=dpi, facecolor="white")
-    Image.open(full).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(small, format="png", optimize=True)
+    # of Pillow's methods the one that keeps greys grey and scales of colours even
+    few = Image.open(full).convert("RGB").quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    few.save(small, format="png", optimize=True)
     return small.getvalue()
 
 

@@ -48,6 +48,8 @@ class PlausibleTraffic:
         Traffic that stays at its node, relative to what gravity says.
     noise : float
         Relative standard deviation, within an hour or two, of a flow of average size.
+    noise_spread : float
+        Standard deviation of the log of each flow's own factor on `noise`: some flows are steady, some burst.
     power : float
         Variance of a flow grows like its mean to this power; below 2, small flows are relatively noisier.
     memory : float
@@ -70,7 +72,8 @@ class PlausibleTraffic:
     mass_spread: float = 0.7
     residual_spread: float = 0.6
     self_share: float = 0.1
-    noise: float = 0.2
+    noise: float = 0.15
+    noise_spread: float = 0.8
     power: float = 1.5
     memory: float = 5400.0
     drift: float = 0.25
@@ -80,7 +83,7 @@ class PlausibleTraffic:
         for name in ("weeks", "total", "memory", "drift_memory"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name}={getattr(self, name)!r} must be positive")
-        for name in ("mass_spread", "residual_spread", "self_share", "noise", "drift"):
+        for name in ("mass_spread", "residual_spread", "self_share", "noise", "noise_spread", "drift"):
             if not getattr(self, name) >= 0:
                 raise UsageError(f"{name}={getattr(self, name)!r} must not be negative")
         if not 0 < self.interval_s <= DAY:
@@ -167,7 +170,8 @@ def _fluctuation(
     mixed = math.sqrt(0.6) * own
     mixed += math.sqrt(0.2) * of_origin[:, :, None]
     mixed += math.sqrt(0.2) * of_destination[:, None, :]
-    relative = config.noise * mean ** (config.power / 2 - 1)
+    factor = np.exp(rng.normal(0, config.noise_spread, (n, n)))
+    relative = config.noise * factor * mean ** (config.power / 2 - 1)
     deviation = np.sqrt(np.log1p(np.minimum(relative, 1.0) ** 2))
     return np.asarray(deviation * mixed - deviation**2 / 2)
 

@@ -70,7 +70,7 @@ def test_counters_had_wraps_gaps_and_restarts(demo):
 
 def test_report_is_self_contained(demo):
     text = (demo.folder / "report.html").read_text(encoding="utf-8")
-    assert "http" not in text
+    assert "://" not in text
     assert text.count("data:image/png;base64,") == 6
     assert text.count("<svg") == 15
     for word in ("At a glance", "Largest flows", "Quality of the counters", "Tomogravity".lower()):

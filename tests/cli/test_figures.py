@@ -158,7 +158,7 @@ def test_page_needs_nothing_else_and_escapes_labels(truth, tmp_path):
     assert found.addresses[0].startswith("data:image/png;base64,")
     for label in ("Title <1>", "<4>", "<Flows>", "a & b", "<b>&", "odflow < x"):
         assert label in found.text
-    assert "http" not in text
+    assert "://" not in text
     assert text == page("Title <1>", "lead", [("nodes", "<4>")], [section], "foot")
 
 

@@ -11,11 +11,11 @@ import xarray as xr
 from odflow import labels
 from odflow.errors import UsageError
 from odflow.estimate import GaussianPosterior, Gravity, KLProjection, Tomogravity
+from odflow.estimate.balances import consistent
 from odflow.estimate.base import Estimator
 from odflow.estimate.observe import Observed, observe
 from odflow.estimate.priors import WEEK
 from odflow.estimate.projection import blocks
-from odflow.estimate.balances import consistent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

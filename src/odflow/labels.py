@@ -26,8 +26,15 @@ OUT = "out:"
 
 Labels = tuple[str, ...]
 
-_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(s|min|h|d|w)", re.IGNORECASE)
+_UNITS_OF_TIME = {
+    1.0: "s sec second seconds",
+    60.0: "min minute minutes",
+    3600.0: "h hour hours",
+    86400.0: "d day days",
+    604800.0: "w week weeks",
+}
+_SECONDS = {name: seconds for seconds, names in _UNITS_OF_TIME.items() for name in names.split()}
+_DURATION = re.compile(rf"(\d+(?:\.\d+)?) ?({'|'.join(_SECONDS)})", re.IGNORECASE)
 
 _YEARS = np.array(["1678", "2261"], dtype="datetime64[Y]")  # what datetime64[ns] can hold
 _ZONE = re.compile(r"[T ].*(Z|[+-]\d\d(:?\d\d)?)$")
@@ -133,20 +140,22 @@ def as_times(values: ArrayLike) -> NDArray[np.datetime64]:
     return times
 
 
-def duration_s(text: str | None, name: str) -> float | None:
-    """Read a duration such as ``"300s"``, ``"5min"``, ``"25h"``, ``"7d"`` or ``"2w"`` in seconds; ``None`` stays.
+def duration_s(length: str | float, name: str) -> float:
+    """Read a length of time in seconds: ``"5min"``, ``"25h"``, ``"7 days"``, ``"2w"``, or plain seconds.
 
     Raises
     ------
     UsageError
-        If it is not one, or not positive; `name` says which parameter it was.
+        If it is none, or not positive; `name` says which parameter it was.
     """
-    if text is None:
-        return None
-    match = _DURATION.fullmatch(str(text).strip())
-    if not match or float(match[1]) <= 0:
-        raise UsageError(f"{name} is '{text}', expected a duration such as '5min', '25h' or '7d'")
-    return float(match[1]) * _SECONDS[match[2].lower()]
+    if isinstance(length, int | float | np.number):
+        seconds = float(length)
+    else:
+        match = _DURATION.fullmatch(str(length).strip())
+        seconds = float(match[1]) * _SECONDS[match[2].lower()] if match else -1.0
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"{name} is '{length}', expected a length of time such as '5min', '25h' or '7d'")
+    return seconds
 
 
 def check_demands(array: xr.DataArray, *, extra: tuple[str, ...] = ()) -> xr.DataArray:

@@ -36,8 +36,8 @@ def test_gravity_of_no_traffic_is_zero():
 
 def test_weights_halve_and_end():
     age = np.array([7200.0, 3600.0, 0.0])
-    np.testing.assert_allclose(recency_weights(age, 3600.0, None), [0.25, 0.5, 1.0])
-    np.testing.assert_allclose(recency_weights(age, None, 7200.0), [0.0, 1.0, 1.0])
+    np.testing.assert_allclose(recency_weights(age, "1h", None), [0.25, 0.5, 1.0])
+    np.testing.assert_allclose(recency_weights(age, None, "2h"), [0.0, 1.0, 1.0])
 
 
 def test_recency_mean_skips_what_was_not_measured():
@@ -62,16 +62,16 @@ def test_age_counts_from_the_newest_snapshot():
     assert past.end == np.datetime64("2026-01-01T03:00")
 
 
-@pytest.mark.parametrize("text", ["", "7", "d7", "-1d", "0h", "5 parsec"])
+@pytest.mark.parametrize("text", ["", "7", "d7", "-1d", "0h", "5 parsec", "5m"])
 def test_durations_that_are_none(text: str):
     with pytest.raises(UsageError, match="half_life"):
         labels.duration_s(text, "half_life")
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("300s", 300), ("5min", 300), ("25h", 90000), ("7d", 604800), ("1W", 604800)]
+    ("text", "seconds"), [("300s", 300), ("5min", 300), ("25h", 90000), ("7d", 604800), ("1W", 604800), (60, 60)]
 )
-def test_durations(text: str, seconds: float):
+def test_durations(text: str | float, seconds: float):
     assert labels.duration_s(text, "window") == seconds
 
 

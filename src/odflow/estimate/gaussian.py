@@ -18,7 +18,6 @@ from odflow.estimate.checks import check_counts, check_probabilities, check_shar
 from odflow.estimate.meet import meet_loads
 from odflow.estimate.observe import Observed
 from odflow.estimate.priors import History, Spread, recency_mean, recency_weights, week_spread
-from odflow.labels import duration_s
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,8 +75,7 @@ class GaussianPosterior(HistoryEstimator, Posterior):
     def __post_init__(self) -> None:
         check_shares(correlation=self.correlation, pooling=self.pooling, floor=self.floor)
         check_counts(weeks=self.weeks, rank=self.rank, sweeps=self.sweeps)
-        duration_s(self.half_life, "half_life")
-        duration_s(self.window, "window")
+        recency_weights(np.zeros(1), self.half_life, self.window)
 
     def fit(self, history: xr.DataArray | None = None, routing: Routing | RoutingEpochs | None = None) -> Self:
         """Learn mean and covariance from past TMs, dims (time, origin, destination), bit/s.
@@ -92,7 +90,7 @@ class GaussianPosterior(HistoryEstimator, Posterior):
         if history is None:
             raise UsageError("GaussianPosterior needs a history; without one use Tomogravity or KLProjection")
         past = History.of(history)
-        weights = recency_weights(past.age, duration_s(self.half_life, "half_life"), duration_s(self.window, "window"))
+        weights = recency_weights(past.age, self.half_life, self.window)
         mean = recency_mean(past, weights)
         self.spread_ = week_spread(
             past,

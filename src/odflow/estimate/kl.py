@@ -14,7 +14,6 @@ from odflow.estimate.checks import check_counts
 from odflow.estimate.meet import meet_loads
 from odflow.estimate.observe import Observed
 from odflow.estimate.priors import History, gravity_prior, recency_mean, recency_weights
-from odflow.labels import duration_s
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,8 +59,7 @@ class KLProjection(HistoryEstimator):
         if self.prior not in PRIORS:
             raise UsageError(f"prior is '{self.prior}', expected one of {', '.join(PRIORS)}")
         check_counts(sweeps=self.sweeps)
-        duration_s(self.half_life, "half_life")
-        duration_s(self.window, "window")
+        recency_weights(np.zeros(1), self.half_life, self.window)
 
     def fit(self, history: xr.DataArray | None = None, routing: Routing | RoutingEpochs | None = None) -> Self:
         """Take the prior from past TMs, dims (time, origin, destination), bit/s, NaN = not measured.
@@ -73,9 +71,7 @@ class KLProjection(HistoryEstimator):
         """
         if history is not None:
             past = History.of(history)
-            weights = recency_weights(
-                past.age, duration_s(self.half_life, "half_life"), duration_s(self.window, "window")
-            )
+            weights = recency_weights(past.age, self.half_life, self.window)
             self._remember(past, recency_mean(past, weights))
         return self
 

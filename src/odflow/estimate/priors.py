@@ -11,6 +11,7 @@ import xarray as xr
 from odflow import labels
 from odflow.errors import DataError, listed
 from odflow.estimate.projection import project
+from odflow.labels import duration_s
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -99,10 +100,13 @@ class History:
         return History(values, nodes, (times[-1] - times) / np.timedelta64(1, "s"), end)
 
 
-def recency_weights(age: Floats, half_life: float | None, window: float | None) -> Floats:
-    """Weights ``0.5 ** (age / half_life)`` within the window, not normalised, the newest 1."""
-    weights = np.ones_like(age) if half_life is None else 0.5 ** (age / half_life)
-    return weights if window is None else np.where(age < window, weights, 0.0)
+def recency_weights(age: Floats, half_life: str | None, window: str | None) -> Floats:
+    """Weights ``0.5 ** (age / half_life)`` within the window, the newest 1; ages in seconds.
+
+    ``None`` weighs all alike, or has no end.
+    """
+    weights = np.ones_like(age) if half_life is None else 0.5 ** (age / duration_s(half_life, "half_life"))
+    return weights if window is None else np.where(age < duration_s(window, "window"), weights, 0.0)
 
 
 def recency_mean(history: History, weights: Floats) -> Floats:

@@ -11,9 +11,9 @@ import pandas as pd
 
 from odflow import labels
 from odflow.errors import CounterWarning, DataError, UsageError, listed
+from odflow.labels import duration_s
 from odflow.traffic.accounting import NS, Flag, judge_gaps, share_out, usable_polls
 from odflow.traffic.polls import check_interfaces, check_polls, read_interfaces, read_polls
-from odflow.traffic.units import seconds
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -216,10 +216,7 @@ def quality_summary(loads: xr.DataArray) -> pd.DataFrame:
 
 
 def _nanoseconds(value: str | float, name: str) -> int:
-    try:
-        length = round(min(seconds(value), 1e10) * NS)
-    except UsageError as error:
-        raise UsageError(f"{name}: {error}") from error
+    length = round(min(duration_s(value, name), 1e10) * NS)
     if not 0 < length < 2**62:
         raise UsageError(f"{name}: {value!r} is too short or too long for polls")
     return length

@@ -13,7 +13,8 @@ import xarray as xr
 
 from odflow import labels
 from odflow.errors import DataError, FormatError, LabelError, UsageError, listed
-from odflow.traffic.units import agreed_interval, bad_value, prefixed, seconds, utc, why_no_time
+from odflow.labels import duration_s
+from odflow.traffic.units import agreed_interval, bad_value, prefixed, utc, why_no_time
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -216,7 +217,7 @@ def _timed(
     if length is None:
         if interval is None:
             raise UsageError(f"{parts[0].path}: states no interval; pass interval='5min' or such")
-        length = seconds(interval)
+        length = duration_s(interval, "interval")
     step = np.timedelta64(round(length * 1e9), "ns")
     starts = _starts(parts, start, step)
     return [

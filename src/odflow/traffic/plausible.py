@@ -92,7 +92,7 @@ class PlausibleTraffic:
     @property
     def interval_s(self) -> float:
         """Interval in seconds."""
-        return labels.duration_s(self.interval, "interval") or 0.0
+        return labels.duration_s(self.interval, "interval")
 
 
 def plausible_traffic(network: Network, config: PlausibleTraffic | None = None, *, seed: int = 0) -> xr.DataArray:

@@ -11,8 +11,9 @@ import numpy as np
 
 from odflow.errors import FormatError, UsageError
 from odflow.files import read_text
+from odflow.labels import duration_s
 from odflow.traffic.parts import Part, part_of_pairs, traffic_value
-from odflow.traffic.units import agreed_rate, seconds, utc
+from odflow.traffic.units import agreed_rate, utc
 from odflow.xmlfile import parse_xml, text_of
 
 if TYPE_CHECKING:
@@ -182,6 +183,6 @@ def _granularity(path: Path, text: str | None) -> float | None:
     if text.isdigit():
         raise FormatError(path, f"granularity is '{text[:40]}', without a unit; expected such as 5min")
     try:
-        return seconds(text)
+        return duration_s(text, "interval")
     except UsageError as error:
         raise FormatError(path, f"granularity is '{text[:40]}', expected such as 5min") from error

@@ -15,8 +15,9 @@ import xarray as xr
 
 from odflow.errors import DataError, FormatError, listed
 from odflow.files import readable
+from odflow.labels import duration_s
 from odflow.traffic.csvfile import CsvFile, first_line, one_chunk
-from odflow.traffic.units import agreed_interval, agreed_rate, first_bad, seconds, utc, why_no_time
+from odflow.traffic.units import agreed_interval, agreed_rate, first_bad, utc, why_no_time
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -115,7 +116,7 @@ def read_parquet(path: Path, kind: Kind, unit: str | None, interval: str | float
         if name in array.coords and isinstance(note, dict):
             array[name].attrs.update(note)
     if stated is None and "interval_s" in attrs:
-        stated = seconds(attrs["interval_s"])
+        stated = duration_s(attrs["interval_s"], "interval")
     return _finished(path, array, agreed_rate(path, attrs.get("units"), unit, "bit/s"), stated, interval)
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from odflow.errors import DataError, LabelError, UnitError, UsageError
+from odflow.labels import duration_s
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +25,6 @@ __all__ = [
     "first_bad",
     "prefixed",
     "rate",
-    "seconds",
     "utc",
     "why_no_time",
 ]
@@ -99,27 +98,6 @@ def agreed_rate(path: Path, stated: str | None, given: str | None, default: str 
     return factor
 
 
-def seconds(interval: str | float) -> float:
-    """Length of an interval in seconds: ``seconds("5min") == seconds(300) == 300.0``.
-
-    Raises
-    ------
-    UsageError
-        If it is no positive length of time.
-    """
-    try:
-        if isinstance(interval, int | float | np.number):
-            length = float(interval)
-        else:
-            days = re.sub(r"(?<=[0-9 ])d\b", "D", interval) if isinstance(interval, str) else interval
-            length = pd.Timedelta(days).total_seconds()
-    except (ValueError, TypeError, OverflowError) as error:
-        raise UsageError(f"interval '{interval}' is no length of time; write it like '5min'") from error
-    if not 0 < length < float("inf"):
-        raise UsageError(f"interval '{interval}' must be a positive length of time, such as '5min'")
-    return length
-
-
 def agreed_interval(where: str, times: Times, stated: float | None, given: str | float | None) -> float:
     """Interval length in seconds: as stated, as given, or the most common spacing of sorted `times`.
 
@@ -130,7 +108,7 @@ def agreed_interval(where: str, times: Times, stated: float | None, given: str |
     """
     spacing = _common_spacing(times)
     if given is not None:
-        length = seconds(given)
+        length = duration_s(given, "interval")
         if stated is not None and abs(length - stated) > 1e-6 * stated:
             raise UsageError(f"{where}: has intervals of {stated:g} s, not {length:g} s; leave out interval=")
         if spacing is not None and length > 1.01 * spacing:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 ROUNDING = 1e-6
 """Relative contradiction below which loads count as consistent."""
+CORRUPTED = 0.1
+"""Relative error of a reading from which on it may count as corrupted."""
 _MOST_SUSPECTS = 3
 _UNMEASURED = 1e4  # relative error that stands for a gap
 
@@ -274,6 +276,8 @@ def _normalised(observed: Observed, balances: csr_array) -> tuple[Floats, Floats
         seen = (power * variance > 1e-6) & ~np.isnan(observed.values)
         score = np.where(seen, np.abs(pull) / np.sqrt(power), 0.0)
         correction = np.where(seen, -pull / power, 0.0)
+    # a reading off by little is repaired with the others, not dropped
+    score = np.where(np.abs(correction) > CORRUPTED * values, score, 0.0)
     if observed.exact:
         typical = _relative_error(observed)
         freedom = _whole(balances, observed.values).sum(axis=1, keepdims=True) - 1

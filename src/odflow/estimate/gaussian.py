@@ -195,11 +195,20 @@ class GaussianPosterior(HistoryEstimator, Posterior):
         """One gain per pattern of measured rows, with the times it serves."""
         measured = ~np.isnan(observed.values)
         patterns, which = np.unique(measured, axis=0, return_inverse=True)
-        mean, spread = self._mean(observed), self._spread(observed)
+        A, spread = observed.system.matrix, self._spread(observed)
+        loadings = A @ spread.factors
+        M = loadings @ loadings.T + (A @ (A * spread.own).T).toarray()
+        expected = A @ self._mean(observed)
         for k, pattern in enumerate(patterns):
-            times = np.flatnonzero(which.ravel() == k)
-            if pattern.any():
-                yield times, _gain(observed, times, np.flatnonzero(pattern), mean, spread)
+            times, rows = np.flatnonzero(which.ravel() == k), np.flatnonzero(pattern)
+            if not len(rows):
+                continue
+            error = observed.error if observed.error.ndim == 1 else observed.error[times[0]]
+            part = M[np.ix_(rows, rows)]
+            # redundant rows make M singular; they agree, so a trace of noise is enough
+            trace = 1e-9 * part.diagonal() + 1e-12 * part.diagonal().max() + 1e-300
+            part[np.diag_indices_from(part)] += (error * expected)[rows] ** 2 + trace
+            yield times, _Gain(rows, csr_array(A[rows]), spread, loadings[rows], cho_factor(part, lower=True))
 
     def _posterior_variance(self, observed: Observed) -> Floats:
         spread = self._spread(observed)
@@ -233,17 +242,6 @@ class _Gain:
             cross += self.matrix[:, part].toarray() * self.spread.own[part]
             out[part] = np.einsum("mf,mf->f", cross, cho_solve(self.factor, cross))
         return out
-
-
-def _gain(observed: Observed, times: NDArray[np.int64], rows: NDArray[np.int64], mean: Floats, spread: Spread) -> _Gain:
-    A = csr_array(observed.system.matrix[rows])
-    loadings = A @ spread.factors
-    M = loadings @ loadings.T + (A @ (A * spread.own).T).toarray()
-    error = observed.error[rows] if observed.error.ndim == 1 else observed.error[times[0]][rows]
-    M[np.diag_indices_from(M)] += (error * (A @ mean)) ** 2
-    # redundant rows make M singular; they agree, so a trace of noise is enough
-    M[np.diag_indices_from(M)] += 1e-9 * M.diagonal() + 1e-12 * M.diagonal().max(initial=0.0) + 1e-300
-    return _Gain(rows, A, spread, loadings, cho_factor(M, lower=True))
 
 
 def _gamma_quantile(q: float, mean: Floats, variance: Floats) -> Floats:

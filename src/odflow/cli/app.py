@@ -81,7 +81,7 @@ def options_from(path: Path) -> Callable[[App, tuple[str, ...], ArgumentCollecti
     """
     try:
         options = tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError, and not the only one
         raise FormatError(path, f"is not valid TOML: {error}") from error
 
     def apply(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:

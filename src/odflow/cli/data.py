@@ -6,6 +6,7 @@ from cyclopts import App, Group
 
 import odflow.cli.options as opt
 from odflow.cli.console import Console
+from odflow.errors import UsageError, listed
 
 
 def data(group: Group) -> App:
@@ -49,6 +50,9 @@ def get(*names: str, quiet: opt.Quiet = False) -> None:
     from odflow.traffic.datasets import NAMES
     from odflow.traffic.datasets import get as fetch
 
+    unknown = [name for name in names if name not in NAMES]
+    if unknown:
+        raise UsageError(f"unknown data set {listed(unknown)}; use one of {', '.join(NAMES)}")
     console = Console(quiet)
     for name in names or NAMES:
         console.say(f"{name}: {fetch(name, progress=console.progress)}")

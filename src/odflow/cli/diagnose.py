@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import odflow.cli.options as opt
 from odflow.cli.console import Console, rate
-from odflow.cli.inputs import TOPOHUB, looks_like_routing, open_routing
-from odflow.errors import UsageError
+from odflow.cli.inputs import TOPOHUB, Missing, aligned, looks_like_routing, open_routing
+from odflow.errors import LabelError, UsageError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -21,6 +21,7 @@ def diagnose(
     loads: Path | None = None,
     bounds: bool = False,
     time: str | None = None,
+    missing: Missing = "raise",
     metric: opt.Metric = "metric",
     unit: opt.Unit = None,
     top: int = 10,
@@ -48,6 +49,8 @@ def diagnose(
     time : str
         Interval to look at, UTC, such as `2026-01-19T12:00`; without it the mean over time, and for `--bounds`
         the first interval.
+    missing : str
+        What to do if a link of the routing has no loads: `raise`, or treat it as not measured (`nan`).
     top : int
         Largest bounded flows to list.
     """
@@ -59,7 +62,9 @@ def diagnose(
     console = Console(quiet=json)
     is_routing = not net.startswith(TOPOHUB) and looks_like_routing(Path(net))
     routing = open_routing(None if is_routing else net, Path(net) if is_routing else None, metric)
-    measured = None if loads is None else _chosen(read_loads(loads, unit=unit), time, single=bounds)
+    measured = None
+    if loads is not None:
+        measured = _chosen(aligned(read_loads(loads, unit=unit), routing.links, missing), time, single=bounds)
     found = look(routing, measured, bounds=bounds, progress=bounds and console.progress)
     if json:
         Console().json(found.to_dict())
@@ -76,7 +81,10 @@ def _chosen(loads: xr.DataArray, time: str | None, *, single: bool) -> xr.DataAr
 
     if time is None:
         return loads.isel(time=[0]) if single else loads
-    wanted = as_times([time])[0]
+    try:
+        wanted = as_times([time])[0]
+    except LabelError as error:
+        raise UsageError(f"--time is '{time}', expected a time in UTC such as 2026-01-19T12:00 (no zone)") from error
     at = np.flatnonzero(loads["time"].values == wanted)
     if not at.size:
         first, last = (str(loads["time"].values[i].astype("datetime64[s]")) for i in (0, -1))

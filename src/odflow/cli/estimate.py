@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import odflow.cli.options as opt
 from odflow.cli.console import Console
-from odflow.cli.inputs import ARRAYS, check_output, open_routing
-from odflow.errors import LabelError, OdflowWarning, UsageError, listed
+from odflow.cli.inputs import ARRAYS, Missing, aligned, check_output, open_routing
+from odflow.errors import OdflowWarning, UsageError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -35,7 +35,7 @@ def estimate(
     noise: float | None = None,
     known: Path | None = None,
     known_error: float = 0.0,
-    missing: Literal["raise", "nan"] = "raise",
+    missing: Missing = "raise",
     quantiles: opt.Floats = (),
     save_model: Path | None = None,
     unit: opt.Unit = None,
@@ -98,7 +98,7 @@ def estimate(
     _check_options(method, history, model, quantiles)
     _check_outputs(output, beside, save_model, [loads, network, routing, history, model, known])
     path = open_routing(network, routing, metric)
-    measured = _aligned(read_loads(loads, unit=unit, interval=interval), path.links, missing)
+    measured = aligned(read_loads(loads, unit=unit, interval=interval), path.links, missing)
     past = None if history is None else read_demands(history, unit=history_unit, progress=console.progress)
     extra = None if known is None else read_demands(known, unit=history_unit, progress=console.progress)
     with _heard() as warned:
@@ -164,20 +164,10 @@ def _check_options(method: str | None, history: Path | None, model: Path | None,
         raise UsageError(f"--method {method} uses no history; leave --history out, or use --method kl or gaussian")
     if quantiles and model is None and (method or ("gaussian" if history else "kl")) != "gaussian":
         raise UsageError("only --method gaussian gives quantiles; it needs --history")
+    if quantiles:
+        from odflow.estimate.checks import check_probabilities
 
-
-def _aligned(loads: xr.DataArray, links: tuple[str, ...], missing: str) -> xr.DataArray:
-    """Loads of exactly the routing's links; absent ones become NaN if that was asked for."""
-    from odflow.labels import check_loads
-
-    checked = check_loads(loads.reset_coords(drop=True))
-    have = set(checked["link"].values.tolist())
-    unknown, lacking = sorted(have - set(links)), [link for link in links if link not in have]
-    if unknown:
-        raise LabelError(f"loads have link {listed(unknown)} that the routing does not know; is it the same network?")
-    if lacking and missing == "raise":
-        raise LabelError(f"loads lack link {listed(lacking)}; --missing nan treats what is absent as not measured")
-    return checked.reindex(link=list(links))
+        check_probabilities(quantiles)
 
 
 def _fitted(model: Path | None, method: str | None, noise: float | None, history: Any, routing: Any) -> Estimator:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from odflow.errors import OdflowError, UsageError, listed
+from odflow.errors import DataError, LabelError, OdflowError, UsageError, listed
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from odflow.network.epochs import RoutingEpochs
     from odflow.network.model import Network
     from odflow.network.routing import Routing
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 TOPOHUB = "topohub:"
 ARRAYS = (".nc", ".zarr", ".parquet", ".csv")
 ROUTINGS = (".csv", ".nc")
+Missing = Literal["raise", "nan"]
 
 
 def open_network(name: str) -> Network:
@@ -50,7 +54,7 @@ def read_any_routing(path: Path) -> Routing | RoutingEpochs:
 
 def looks_like_routing(path: Path) -> bool:
     """Whether a file is a routing matrix rather than a topology."""
-    return path.suffix == ".nc" or "fraction" in _header(path)
+    return path.suffix == ".nc" or bool({"fraction", "origin"} & set(_header(path)))
 
 
 def _has_epochs(path: Path) -> bool:
@@ -69,7 +73,31 @@ def _header(path: Path) -> list[str]:
     if path.suffix != ".csv" or not path.is_file():
         return []
     with path.open(encoding="utf-8-sig", errors="replace") as file:
-        return [cell.strip().strip('"') for cell in file.readline(4096).split(",")]
+        return [cell.strip().strip('"') for cell in re.split("[,;\t]", file.readline(4096))]
+
+
+def aligned(loads: xr.DataArray, links: Sequence[str], missing: Missing) -> xr.DataArray:
+    """Loads of exactly the routing's links; absent ones become NaN if that was asked for.
+
+    Raises
+    ------
+    LabelError
+        Links that only one side has, and absent ones unless `missing` is ``"nan"``.
+    DataError
+        If there is no value at all.
+    """
+    from odflow.labels import check_loads
+
+    checked = check_loads(loads.reset_coords(drop=True))
+    if checked.isnull().all():
+        raise DataError("the loads hold no measured value, every one is empty (NaN)")
+    have = set(checked["link"].values.tolist())
+    unknown, lacking = sorted(have - set(links)), [link for link in links if link not in have]
+    if unknown:
+        raise LabelError(f"loads have link {listed(unknown)} that the routing does not know; is it the same network?")
+    if lacking and missing == "raise":
+        raise LabelError(f"loads lack link {listed(lacking)}; --missing nan treats what is absent as not measured")
+    return checked.reindex(link=list(links))
 
 
 def check_output(path: Path, suffixes: Iterable[str], inputs: Iterable[str | Path | None] = ()) -> None:
@@ -84,7 +112,8 @@ def check_output(path: Path, suffixes: Iterable[str], inputs: Iterable[str | Pat
     """
     known = tuple(suffixes)
     if path.suffix.lower() not in known:
-        raise UsageError(f"cannot write '{path}': the suffix must be one of {listed(known)}")
+        choice = "one of " if len(known) > 1 else ""
+        raise UsageError(f"cannot write '{path}': the suffix must be {choice}{listed(known, limit=len(known))}")
     for used in inputs:
         if used is not None and not str(used).startswith(TOPOHUB) and _same_file(path, Path(used)):
             raise UsageError(f"output '{path}' is also an input; choose another name")

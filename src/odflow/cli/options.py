@@ -11,12 +11,20 @@ from cyclopts import Parameter, Token, validators
 
 def floats(_: Any, tokens: Sequence[Token]) -> tuple[float, ...]:
     """Numbers separated by commas, such as ``.05,.5,.95``."""
-    return tuple(_number(part) for token in tokens for part in token.value.split(",") if part.strip())
+    return tuple(_number(part) for part in _parts(tokens, "numbers"))
 
 
 def words(_: Any, tokens: Sequence[Token]) -> tuple[str, ...]:
     """Labels separated by commas."""
-    return tuple(part.strip() for token in tokens for part in token.value.split(",") if part.strip())
+    return tuple(part.strip() for part in _parts(tokens, "labels"))
+
+
+def _parts(tokens: Sequence[Token], what: str) -> list[str]:
+    parts = [part for token in tokens for part in token.value.split(",") if part.strip()]
+    # an empty list in a configuration file is meant, an empty text on the command line is an accident
+    if not parts and any(token.source == "cli" for token in tokens):
+        raise ValueError(f"it is empty; give {what} separated by commas, or leave the option out")
+    return parts
 
 
 def _number(text: str) -> float:

@@ -46,10 +46,13 @@ def test_a_memory_limit_cannot_pass_unmeasured():
 
 
 def test_writers_show_the_verdict():
-    rows = (SpeedRow("fast", "a", 0.1, 0.2, 3, limit_s=1.0), SpeedRow("slow", "b", 9.0, 9.0, 1, limit_s=1.0))
+    rows = (
+        SpeedRow("fast", "a", 0.1, 0.2, 3, limit_s=1.0, rate=23320.4),
+        SpeedRow("slow", "b", 9.0, 9.0, 1, limit_s=1.0),
+    )
     result = speed.SpeedResult(SpeedBenchmark(), rows, ("weeks (real data not found)",), speed.provenance("cmd", 0))
     text = result.markdown()
-    assert "| fast | a | 0.100 | 0.200 | 1 |  | - |  | pass |" in text
+    assert "| fast | a | 0.100 | 0.200 | 1 | 23,320 | - |  | pass |" in text
     assert "| slow | b | 9.000 | (one run) | 1 |  | - |  | FAIL |" in text
     assert "- not measured: weeks (real data not found)" in text
     found = json.loads(json.dumps(result.to_dict(), allow_nan=False))

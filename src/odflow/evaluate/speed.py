@@ -161,7 +161,7 @@ def _cells(row: SpeedRow) -> list[str]:
         number(row.best),
         number(row.median) if row.runs > 1 else "(one run)",
         "" if row.limit_s is None else f"{row.limit_s:g}",
-        "" if row.rate is None else f"{row.rate:,.4g}",
+        "" if row.rate is None else f"{row.rate:,.{0 if row.rate >= 10 else 2}f}",
         number(row.peak_mib, 0),
         "" if row.limit_mib is None else f"{row.limit_mib:g}",
         verdict,

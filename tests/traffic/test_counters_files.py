@@ -140,7 +140,7 @@ def test_faulty_parquet(tmp_path):
         read_polls(path)
     frame = pd.DataFrame({"time": [1, 2], "node": "r", "interface": "e", "in_octets": [0.5, 1], "out_octets": 1})
     frame.to_parquet(path)
-    with pytest.raises(FormatError, match=r"row 0: in_octets is '0\.5'"):
+    with pytest.raises(FormatError, match=r"row 1: in_octets is '0\.5'"):
         read_polls(path)
     frame.drop(columns="node").to_parquet(path)
     with pytest.raises(FormatError, match="no column 'node'"):

@@ -106,7 +106,7 @@ BAD = {
     "no rows": (LONG, ": has a header and no rows"),
     "no header": ("\n\n", ": is not a CSV file with a header"),
     "empty": ("", ": is empty"),
-    "wrong header": ("time,from,to,demand\n0,a,b,1\n", ":1: column 'from' names no pair"),
+    "wrong header": ("time,from,to,demand\n0,a,b,1\n", ":1: header is 'time,from,to,demand', expected time,"),
     "no value column": ("time,origin,destination\n0,a,b\n", ":1: header is 'time,origin,destination', expected time,"),
     "column twice": ("time,origin,destination,demand,demand\n", ":1: column 'demand' occurs twice"),
     "pair twice": ("time,a->b,a -> b\n0,1,2\n", ":1: pair 'a -> b' occurs twice"),

@@ -147,6 +147,8 @@ def _write_netcdf(routings: Sequence[Routing], starts: NDArray[np.datetime64] | 
 
 def _read_netcdf(path: Path, with_starts: bool) -> Entries:
     try:
+        if not h5py.is_hdf5(path):
+            raise ValueError("it is no HDF5 file, as NetCDF-4 is")
         # first with h5py: h5netcdf leaves noise on stderr when it fails half-way through opening a file
         with h5py.File(path) as file:
             kind = dict(file.attrs).get("kind")

@@ -77,6 +77,8 @@ def _loaded(path: Path) -> xr.Dataset:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks of the libraries about how the file was made
             if not folder:
+                if not h5py.is_hdf5(path):
+                    raise ValueError("it is no HDF5 file, as NetCDF-4 is")
                 with h5py.File(path, "r") as file:  # h5netcdf is untidy about files that it cannot open
                     file.attrs.get("_nc3_strict")
             with xr.open_dataset(path, **options) as dataset:

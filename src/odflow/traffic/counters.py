@@ -157,6 +157,9 @@ def counters_to_loads(
     _check_numbers(bits, max_rate, tolerance)
     names, table = check_interfaces(interfaces), _tabulate(check_polls(polls))
     counters = _counters(names, table, bits, max_rate)
+    if all(counter.at is None for counter in counters):
+        polled = listed(f"{node} {interface}" for node, interface in table.index)
+        raise DataError(f"no polled interface is in the map: the polls have {polled}, the map {_mapped(names)}")
     links = list(dict.fromkeys(names["link"]))
     edges = _edges(table, step, len(links))
     octets = np.zeros((edges.size - 1, len(links)))
@@ -284,6 +287,10 @@ def _counters(
         sure = width == 64 or rate < CEILING
         counters.append(_Counter(label, at, name.direction, place[name.link], width, rate / 8, sure))
     return counters
+
+
+def _mapped(names: pd.DataFrame) -> str:
+    return listed(f"{name.node} {name.interface}" for name in names.itertuples(index=False))
 
 
 def _check_width(label: str, octets: NDArray[np.uint64]) -> None:

@@ -55,6 +55,8 @@ class CsvFile:
             If there is none, or a column occurs twice.
         """
         line, text = _first_line(readable(path))
+        if text.startswith(("\udcff\udcfe", "\udcfe\udcff")):  # its byte-order mark, undecoded
+            raise FormatError(path, "is UTF-16 text; save it as UTF-8")
         if "\0" in text or not text:
             raise FormatError(path, "is not a CSV file with a header")
         delimiter = max(",;\t", key=text.count)
@@ -130,13 +132,15 @@ def _first_line(path: Path) -> tuple[int, str]:
 
 
 def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Line number and fields of every row that is not empty, slowly but exactly."""
+    """First line and fields of every row that is not empty, slowly but exactly."""
     try:
         with _open(path) as file:
             reader = csv.reader(file, delimiter=delimiter)
+            start = 1
             for row in reader:
                 if row:
-                    yield reader.line_num, row
+                    yield start, row
+                start = reader.line_num + 1
     except csv.Error as error:
         raise FormatError(path, f"is not CSV: {error}", reader.line_num) from error
     except (OSError, EOFError, zlib.error) as error:

@@ -128,7 +128,7 @@ def read_loads(path: PathLike, *, unit: str | None = None, interval: str | float
     paths = _listing(path)
     kind = _one_format(paths, None)
     if kind not in ARRAY_FORMATS:
-        raise UsageError(f"{paths[0]}: {kind} holds demands, not loads; read them with read_demands")
+        raise UsageError(f"{paths[0]}: {kind} holds demands, not loads; loads come as NetCDF, Zarr, Parquet or CSV")
     return _joined([_read(file, kind, LOAD, unit, interval) for file in paths], paths, LOAD)
 
 

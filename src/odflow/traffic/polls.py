@@ -44,7 +44,7 @@ def read_polls(path: str | Path) -> pd.DataFrame:
     Raises
     ------
     FormatError
-        With file and line.
+        With file and line (Parquet: the row, counted from 1).
     """
     table, file = _read_table(path, POLLS, POLLS_OPTIONAL)
     try:
@@ -219,5 +219,5 @@ def _read_csv(file: Path, required: Sequence[str], optional: Sequence[str]) -> p
 
 def _blame(file: Path, bad: BadRow) -> NoReturn:
     if file.suffix.lower() in PARQUET:
-        raise FormatError(file, f"row {bad.row}: {bad.message}") from bad
+        raise FormatError(file, f"row {bad.row + 1}: {bad.message}") from bad
     CsvFile.open(file).blame(bad.row, bad.message)

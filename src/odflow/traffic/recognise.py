@@ -56,7 +56,11 @@ def recognise(path: Path) -> str:
         return "repetita"
     if re.match(r"[-+0-9.eE]+([ \t]+[-+0-9.eE]+){4}", text):
         return "zhang"
-    raise FormatError(path, f"of no format that odflow knows; pass format=, one of {', '.join(FORMATS)}")
+    raise FormatError(
+        path,
+        "is of no format that odflow knows; the suffix can tell (.nc, .zarr, .parquet, .csv, .demands), "
+        f"or format=, one of {', '.join(FORMATS)}",
+    )
 
 
 def _xml(path: Path, text: str) -> str:

@@ -154,6 +154,8 @@ def _check_nodes(path: Path, nodes: list[str]) -> None:
 
 
 def _part(path: Path, nodes: list[str], pairs: Pairs, meta: dict[str, str], unit: str | None) -> Part:
+    if not pairs and not meta.get("time"):
+        raise FormatError(path, "has no demands and no time; a topology is read by Network.read")
     return part_of_pairs(
         path,
         pairs,

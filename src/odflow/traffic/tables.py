@@ -26,6 +26,7 @@ __all__ = ["DEMAND", "EXTRA", "FLAGS", "LOAD", "Kind", "read_csv", "read_parquet
 
 EXTRA = {"service": str, "sample": int, "quantile": float}  # further dims, in this order, before time
 FLAGS = {"quality": pa.int64(), "valid": pa.bool_(), "bound": pa.float64()}  # further coordinates
+_LONG_ONLY = {"origin", "destination", "demand", "link", "load", "node", "interface"}  # never in a wide table
 _MOST_CELLS = 2**31
 
 Blame = Callable[[int, str], NoReturn]
@@ -76,7 +77,7 @@ def read_csv(path: Path, kind: Kind, unit: str | None, interval: str | float | N
     if {"time", *kind.keys, kind.name} <= set(columns):
         arrays = table.read({columns[k]: t for k, t in _column_types(kind, set(columns)).items()})
         array, stated = _long(path, {k.lower(): v for k, v in arrays.items()}, kind, table.blame)
-    elif names[0].lower() == "time" and len(names) > 1 and not set(kind.keys) & set(columns):
+    elif names[0].lower() == "time" and len(names) > 1 and not _LONG_ONLY & set(columns):
         array, stated = _wide(path, table, kind), None
     else:
         raise FormatError(path, f"header is '{','.join(names)[:80]}', expected {kind.header}", table.line)

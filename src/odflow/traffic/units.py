@@ -52,6 +52,7 @@ _ISO = re.compile(
 )
 _NUMBER = re.compile(r"(\d{1,11})(?:\.(\d*))?", re.ASCII)
 _EPOCH = datetime(1970, 1, 1)
+_OPTION = "(--unit, --history-unit)"  # what it is on the command line
 
 
 def rate(unit: str) -> float:
@@ -85,16 +86,16 @@ def agreed_rate(path: Path, stated: str | None, given: str | None, default: str 
     """
     if stated is None:
         if given is None and default is None:
-            raise UnitError(f"{path}: states no unit; pass one, as in unit='Mbit/s'")
+            raise UnitError(f"{path}: states no unit; pass one, as in unit='Mbit/s' {_OPTION}")
         return rate(given or default or "")
     try:
         factor = rate(stated)
     except UnitError as error:
         if given is None:
-            raise UnitError(f"{path}: {error}, or pass unit= if you know what it means") from error
+            raise UnitError(f"{path}: {error}, or say what it means by unit= {_OPTION}") from error
         return rate(given)
     if given is not None and rate(given) != factor:
-        raise UnitError(f"{path}: says it is in {stated}, not {given}; leave out unit=")
+        raise UnitError(f"{path}: says it is in {stated}, not {given}; leave out unit= {_OPTION}")
     return factor
 
 
@@ -110,14 +111,18 @@ def agreed_interval(where: str, times: Times, stated: float | None, given: str |
     if given is not None:
         length = duration_s(given, "interval")
         if stated is not None and abs(length - stated) > 1e-6 * stated:
-            raise UsageError(f"{where}: has intervals of {stated:g} s, not {length:g} s; leave out interval=")
+            raise UsageError(
+                f"{where}: has intervals of {stated:g} s, not {length:g} s; leave out interval= (--interval)"
+            )
         if spacing is not None and length > 1.01 * spacing:
             raise UsageError(f"{where}: has a value every {spacing:g} s, so intervals of {length:g} s would overlap")
         return length
     if stated is not None:
         return stated
     if spacing is None:
-        raise UsageError(f"{where}: one time does not tell how long its interval is; pass interval='5min' or such")
+        raise UsageError(
+            f"{where}: one time does not tell how long its interval is; pass interval='5min' or such (--interval 5min)"
+        )
     return spacing
 
 

@@ -70,6 +70,8 @@ def _xml(path: Path, text: str) -> str:
     name = root[1] if root else ""
     if name in _ROOTS:
         return _ROOTS[name]
+    if name.lower() == "html":
+        raise FormatError(path, "is a web page (HTML), not data; download the file itself")
     what = "a TOTEM topology" if name == "domain" else f"XML with <{name}>" if name else "XML without a root"
     raise FormatError(path, f"is {what}, not a traffic matrix; choose the files, as in 'folder/TM-*.xml'")
 

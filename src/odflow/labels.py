@@ -298,8 +298,8 @@ def _label(array: xr.DataArray, dim: Any, index: int) -> str:
     return str(label.astype("datetime64[s]")) if isinstance(label, np.datetime64) else f"'{label}'"
 
 
-def align_nodes(array: xr.DataArray, nodes: Sequence[str]) -> xr.DataArray:
-    """Reorder the nodes of a checked TM to `nodes`; the sets must be equal.
+def align_nodes(array: xr.DataArray, nodes: Sequence[str], what: str = "demands") -> xr.DataArray:
+    """Reorder the nodes of a checked TM to `nodes`; the sets must be equal. `what` says whose, for messages.
 
     Raises
     ------
@@ -309,7 +309,7 @@ def align_nodes(array: xr.DataArray, nodes: Sequence[str]) -> xr.DataArray:
     names = _names(array, "origin")
     if names == tuple(nodes):
         return array
-    _same(names, nodes, "demands", "node", "rename with .assign_coords or reindex both dims to the routing's nodes")
+    _same(names, nodes, what, "node", "rename with .assign_coords or reindex both dims to the routing's nodes")
     return array.sel(origin=list(nodes), destination=list(nodes))
 
 

@@ -157,7 +157,7 @@ class HistoryEstimator(Estimator):
         n = len(self.nodes_)
         position = xr.DataArray(np.arange(n * n).reshape(n, n), dims=("origin", "destination"))
         named = position.assign_coords(origin=list(self.nodes_), destination=list(self.nodes_))
-        return np.asarray(labels.align_nodes(named, routing.nodes).values).ravel()
+        return np.asarray(labels.align_nodes(named, routing.nodes, "past demands").values).ravel()
 
     def _fitted_mean(self) -> Floats:
         if self.mean_ is None:

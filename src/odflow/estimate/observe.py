@@ -186,7 +186,7 @@ def _known_demands(known: xr.DataArray, times: NDArray[np.datetime64], nodes: tu
             f"known demands lack the time {missing[0].astype('datetime64[s]')} of the loads; "
             "known.reindex(time=loads.time) marks it as not measured"
         )
-    values = labels.flat(checked.sel(time=times), nodes)
+    values = labels.flat(labels.align_nodes(checked.sel(time=times), nodes, "known demands"), nodes)
     if np.isnan(values).all():
         raise DataError("known demands hold no measured value")
     return values

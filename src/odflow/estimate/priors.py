@@ -85,7 +85,7 @@ class History:
         Raises
         ------
         DataError
-            If a flow was never measured, naming some.
+            If a flow was never measured, naming some, or nothing was ever sent.
         """
         checked = labels.check_demands(history)
         nodes = tuple(str(node) for node in checked["origin"].values)
@@ -95,6 +95,8 @@ class History:
             pairs = labels.od_pairs(nodes)
             names = listed(f"{pairs[k][0]}->{pairs[k][1]}" for k in np.flatnonzero(never))
             raise DataError(f"history never measures the flow {names}; set it to 0 if there is none")
+        if not np.nansum(values) > 0:
+            raise DataError("history holds no traffic, every measured demand is 0; leave it out")
         times = labels.as_times(checked["time"].values)
         end = times[-1] + np.timedelta64(round(checked.attrs["interval_s"] * 1e9), "ns")
         return History(values, nodes, (times[-1] - times) / np.timedelta64(1, "s"), end)

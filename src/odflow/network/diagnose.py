@@ -240,12 +240,12 @@ def _situation(routing: Routing | RoutingEpochs, loads: xr.DataArray | None) -> 
     """One routing, and the mean load of each of its links (NaN = never measured)."""
     if loads is None:
         if isinstance(routing, RoutingEpochs):
-            raise UsageError("routing epochs need loads, or a choice: diagnose(epochs.at(time))")
+            raise UsageError("routing epochs need loads (--loads FILE --time TIME), or one of them: epochs.at(time)")
         return routing, None
     checked = labels.align_links(labels.check_loads(loads), routing.links)
     segments = routing.segments(checked["time"].values)
     if len(segments) > 1:
-        raise UsageError(f"the loads span {len(segments)} routing epochs; select the times of one")
+        raise UsageError(f"the loads span {len(segments)} routing epochs; select the times of one (--time TIME)")
     values = checked.values
     count = np.maximum(np.isfinite(values).sum(axis=0), 1)
     mean = np.nansum(values, axis=0) / count

@@ -202,6 +202,8 @@ class Routing:
             raise RoutingError("this routing has no network to route again; make it with Routing.shortest_path")
         rest = self.network.without(links, nodes)
         kept = [node for node in self.nodes if node not in set(nodes)]
+        if not kept:
+            raise RoutingError("no edge nodes left; at least one must stay up")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UnreachableWarning)
             routed = Routing.shortest_path(rest, metric=metric or self.metric, edge_nodes=kept, access=any(self.access))
@@ -331,7 +333,10 @@ def _costs(network: Network, metric: str) -> NDArray[np.float64]:
         )
     wrong = [link.id for link, value in zip(network.links, values, strict=True) if not positive(value)]
     if wrong:
-        raise NetworkError(f"network '{network.name}': link {listed(wrong)} has a {what} that is not positive")
+        raise NetworkError(
+            f"network '{network.name}': link {listed(wrong)} has a {what} that is not positive; "
+            "correct it, or route by metric='hops' (--metric hops)"
+        )
     costs = np.array(values, dtype=float)
     return costs if metric == "metric" else costs.max(initial=1.0) / costs
 

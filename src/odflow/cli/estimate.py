@@ -91,6 +91,7 @@ def estimate(
         Largest flows to list.
     """
     from odflow.cli import summary
+    from odflow.evaluate.scores import link_residuals
     from odflow.traffic.files import read_demands, read_loads, write
 
     console = Console(quiet or json)
@@ -104,14 +105,16 @@ def estimate(
     with _heard() as warned:
         estimator = _fitted(model, method, noise, past, path)
         matrices = estimator.estimate(measured, path, known=extra, known_error=known_error)
+        residual = link_residuals(matrices, measured, path)[0]
         summary.warn_of_age(matrices)
+        summary.warn_of_misfit(residual, estimator)
         levels = _quantiles(estimator, measured, path, quantiles, extra, known_error)
     write(matrices, output)
     if levels is not None and beside is not None:
         write(levels, beside)
     if save_model is not None:
         estimator.save(save_model)
-    report = summary.summarise(matrices, measured, path, estimator, warned=warned, top=top)
+    report = summary.summarise(matrices, measured, estimator, residual, warned=warned, top=top)
     if json:
         Console().json(report.to_dict())
     report.show(console, output, beside)

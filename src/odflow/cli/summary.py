@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +19,18 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from odflow.estimate.base import Estimator
-    from odflow.network.epochs import RoutingEpochs
-    from odflow.network.routing import Routing
+    from odflow.evaluate.scores import LinkResidual
 
 OLD_DAYS = 7
+MISFIT = 0.1
 
 
 class HistoryWarning(OdflowWarning):
     """A history too old, or too new, for the loads."""
+
+
+class MisfitWarning(OdflowWarning):
+    """An estimate that is far from the loads it was made from."""
 
 
 @dataclass(frozen=True)
@@ -108,15 +112,13 @@ class Summary:
 def summarise(
     matrices: xr.DataArray,
     loads: xr.DataArray,
-    routing: Routing | RoutingEpochs,
     estimator: Estimator,
+    residual: LinkResidual,
     *,
     warned: Sequence[str] = (),
     top: int = 10,
 ) -> Summary:
     """Key figures of an estimate made from these loads."""
-    from odflow.evaluate.scores import link_residuals
-
     total = matrices.sum(("origin", "destination")).values
     step = float(matrices.attrs["interval_s"])
     learnt = getattr(estimator, "end_", None)
@@ -130,7 +132,7 @@ def summarise(
         history_end=None if learnt is None else _when(learnt),
         total_mean=float(np.nanmean(total)),
         total_peak=float(np.nanmax(total)),
-        link_residual=link_residuals(matrices, loads, routing)[0].mean,
+        link_residual=residual.mean,
         not_measured=float(np.isnan(loads.values).mean()),
         warnings=tuple(dict.fromkeys(warned)),
         top=_largest(matrices, top),
@@ -146,6 +148,17 @@ def warn_of_age(matrices: xr.DataArray) -> None:
     elif days < 0:
         text = "the history reaches beyond the start of the loads; it is meant to be from the past"
         warnings.warn(text, HistoryWarning, stacklevel=2)
+
+
+def warn_of_misfit(residual: LinkResidual, estimator: Estimator) -> None:
+    """Warn if an estimate that is meant to meet the loads is far from them."""
+    from odflow.estimate import Gravity
+
+    noise = max(estimator.noise.values(), default=0.0) if isinstance(estimator.noise, Mapping) else estimator.noise
+    if isinstance(estimator, Gravity) or not residual.mean > max(MISFIT, 3 * noise):
+        return
+    text = f"the estimate misses the loads by {percent(residual.mean)} on average, most on link '{residual.worst_link}'"
+    warnings.warn(f"{text}: do routing, history and known demands belong to these loads?", MisfitWarning, stacklevel=2)
 
 
 def _largest(matrices: xr.DataArray, count: int) -> tuple[Flow, ...]:

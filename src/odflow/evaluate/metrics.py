@@ -230,7 +230,7 @@ def _missing_message(known: xr.DataArray, absent: Bools) -> str:
     return (
         f"the estimate is NaN for {np.count_nonzero(absent)} measured demands, "
         f"the first {names[origin]}->{names[destination]} at {when}; "
-        "leave them out with allow_missing=True if that is meant"
+        "leave them out with allow_missing=True (--allow-missing) if that is meant"
     )
 
 

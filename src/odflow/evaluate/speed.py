@@ -52,7 +52,8 @@ class SpeedBenchmark:
     def __post_init__(self) -> None:
         unknown = [part for part in self.parts if part not in PARTS]
         if unknown or not self.parts:
-            raise UsageError(f"unknown part {listed(unknown) or 'none'} of the speed benchmark; parts are {PARTS}")
+            what = f"unknown part {listed(unknown)}" if unknown else "no part"
+            raise UsageError(f"{what} of the speed benchmark; parts are {', '.join(PARTS)}")
         if self.repeats < 1:
             raise UsageError(f"repeats={self.repeats}; run at least once")
         if self.max_nodes < SIZES[0]:

@@ -19,7 +19,7 @@ def evaluate(
     network: opt.NetworkFile = None,
     routing: opt.RoutingFile = None,
     metric: opt.Metric = "metric",
-    unit: opt.Unit = None,
+    unit: str | None = None,
     estimate_unit: str | None = None,
     loads_unit: str | None = None,
     allow_missing: bool = False,
@@ -44,8 +44,10 @@ def evaluate(
         Link loads that the estimate was made from, to report how far its own loads are from them.
     unit : str
         Unit of the truth, if its file states none (CSV: bit/s), such as `Mbit/s`.
-    estimate_unit, loads_unit : str
-        The same for the other files.
+    estimate_unit : str
+        The same for the estimate.
+    loads_unit : str
+        The same for the loads.
     allow_missing : bool
         Leave out (and count) demands that the estimate does not have.
     """

@@ -57,7 +57,7 @@ def utilisation_figure(network: Network, loads: xr.DataArray, *, count: int = 15
     Parameters
     ----------
     network : Network
-        With capacities; nodes without coordinates are left out of the map.
+        With capacities; nodes without coordinates are left out of the map, and there is none without any.
     loads : DataArray (time, link)
         bit/s; NaN = not measured.
     count : int
@@ -69,6 +69,10 @@ def utilisation_figure(network: Network, loads: xr.DataArray, *, count: int = 15
         If no link has both a capacity and a measured load.
     """
     usage = _utilisation(network, loads)
+    if all(node.latitude is None or node.longitude is None for node in network.nodes):
+        figure = Figure(figsize=(WIDTH / 2, 5.4), layout="constrained")
+        panels.draw_bars(figure.subplots(), usage, count, _top(usage))
+        return figure
     figure = Figure(figsize=(WIDTH, 5.4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.45, 1))
     panels.draw_bars(right, usage, count, _top(usage))

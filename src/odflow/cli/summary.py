@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from odflow.evaluate.scores import LinkResidual
 
 OLD_DAYS = 7
-MISFIT = 0.1
+MISFIT = 0.05
 
 
 class HistoryWarning(OdflowWarning):

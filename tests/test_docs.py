@@ -169,6 +169,7 @@ def test_every_block_is_run_or_says_why_not(page):
     for block in blocks_of(page.read_text(encoding="utf-8")):
         where = f"{page.name}:{block.line}"
         assert block.language not in ("sh", "bash", "py", "shell"), f"{where}: use 'python' or 'console'"
+        assert block.language != "text" or block.mark, f"{where}: mark it 'output' or 'not run: why'"
         known = r"(file: \S+|output|exits \d+|real data|not run: .+|)"
         assert re.fullmatch(known, block.mark), f"{where}: unknown mark '{block.mark}'"
 
@@ -205,6 +206,14 @@ def test_index_links_to_every_page_and_example():
     for file in [*PAGES, *EXAMPLES]:
         name = file.name if file.parent.name == "docs" else f"../examples/{file.name}"
         assert file.name == "index.md" or f"]({name})" in text, f"docs/index.md does not link to {name}"
+
+
+def test_public_names_and_commands_are_explained():
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    commands = ("demo", "network show", "network convert", "route", "diagnose", "counters", "estimate", "evaluate")
+    commands += ("benchmark estimation", "benchmark speed", "data list", "data get", "data check")
+    expected = [f"odflow {command}" for command in commands] + [name for name in odflow.__all__ if name[0] != "_"]
+    assert [name for name in expected if name not in text] == []
 
 
 PRINTS = {

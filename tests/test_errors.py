@@ -26,3 +26,11 @@ def test_all_errors_share_one_base() -> None:
         thing = getattr(errors, name)
         if inspect.isclass(thing):
             assert issubclass(thing, OdflowWarning if name.endswith("Warning") else OdflowError)
+
+
+@pytest.mark.parametrize("kind", [OdflowError, OdflowWarning])
+def test_messages_are_one_printable_line(kind: type[Exception]) -> None:
+    """Labels come from files: nothing in them may break the line or command the terminal."""
+    message = str(kind("node 'a\x1b[2J\r\nb\udcff' is\té"))
+    assert message == "node 'a\\x1b[2J b\\udcff' is\\té"
+    assert kind(3).args == (3,)

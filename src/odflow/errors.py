@@ -24,11 +24,16 @@ __all__ = [
 ]
 
 
+def one_line(text: str) -> str:
+    """The text without line breaks; what cannot be printed (control characters, undecoded bytes) is escaped."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(text.splitlines()))
+
+
 class OdflowError(Exception):
     """Base of every error that odflow raises on purpose; its message is one line, whatever labels hold."""
 
     def __init__(self, *args: object) -> None:
-        super().__init__(*(" ".join(arg.splitlines()) if isinstance(arg, str) else arg for arg in args))
+        super().__init__(*(one_line(arg) if isinstance(arg, str) else arg for arg in args))
 
 
 class FormatError(OdflowError):
@@ -82,7 +87,10 @@ class MissingDependencyError(OdflowError):
 
 
 class OdflowWarning(UserWarning):
-    """Base of every warning that odflow emits."""
+    """Base of every warning that odflow emits; one line like an error."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(one_line(arg) if isinstance(arg, str) else arg for arg in args))
 
 
 class UnreachableWarning(OdflowWarning):

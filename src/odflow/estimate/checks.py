@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,3 +40,11 @@ def check_probabilities(probabilities: Sequence[float]) -> NDArray[np.float64]:
     if p.ndim != 1 or not len(p) or not ((p > 0) & (p < 1)).all() or (np.diff(p) <= 0).any():
         raise UsageError(f"quantiles are {list(probabilities)}, expected increasing values between 0 and 1")
     return p
+
+
+def check_noise(noise: float | Mapping[str, float]) -> None:
+    """Raise :class:`UsageError` unless this is a finite relative error of 0 or more, or one for each of some links."""
+    for value in noise.values() if isinstance(noise, Mapping) else (noise,):
+        if not isinstance(value, Real) or not 0 <= float(value) < np.inf:
+            given = f"{value:g}" if isinstance(value, Real) else repr(value)
+            raise UsageError(f"noise is {given}, expected 0 or more (0.05 = 5 %)")

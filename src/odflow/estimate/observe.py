@@ -13,6 +13,7 @@ from scipy.sparse import csr_array, eye_array, vstack
 
 from odflow import labels
 from odflow.errors import DataError, LabelError, UsageError, listed
+from odflow.estimate.checks import check_noise
 from odflow.estimate.gram import gram
 from odflow.estimate.projection import Row, rows_of
 from odflow.labels import IN, OUT
@@ -164,18 +165,13 @@ def observe(
 
 
 def _link_errors(noise: Noise, links: tuple[str, ...]) -> Floats:
-    if isinstance(noise, Mapping):
-        unknown = [link for link in noise if link not in set(links)]
-        if unknown:
-            raise LabelError(f"noise is given for link {listed(unknown)} that the routing does not know")
-        errors = np.array([noise.get(link, 0.0) for link in links], dtype=float)
-    else:
-        errors = np.full(len(links), float(noise))
-    if not ((errors >= 0) & (errors < np.inf)).all():
-        raise UsageError(
-            f"noise is {errors[~((errors >= 0) & (errors < np.inf))][0]:g}, expected 0 or more (0.05 = 5 %)"
-        )
-    return errors
+    check_noise(noise)
+    if not isinstance(noise, Mapping):
+        return np.full(len(links), float(noise))
+    unknown = [link for link in noise if link not in set(links)]
+    if unknown:
+        raise LabelError(f"noise is given for link {listed(unknown)} that the routing does not know")
+    return np.array([noise.get(link, 0.0) for link in links], dtype=float)
 
 
 def _known_demands(known: xr.DataArray, times: NDArray[np.datetime64], nodes: tuple[str, ...]) -> Floats:

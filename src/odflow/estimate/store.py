@@ -12,6 +12,7 @@ import numpy as np
 import odflow
 from odflow.errors import FormatError, NotFittedError, OdflowError
 from odflow.estimate.base import Estimator, HistoryEstimator
+from odflow.estimate.checks import check_noise
 from odflow.estimate.gaussian import GaussianPosterior
 from odflow.estimate.gravity import Gravity, Tomogravity
 from odflow.estimate.kl import KLProjection
@@ -71,6 +72,7 @@ def load(path: str | Path) -> Estimator:
             header = json.loads((content.metadata() or {})["odflow"])
             tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
         estimator = _CLASSES[header["estimator"]](**header["parameters"])
+        check_noise(estimator.noise)
         if isinstance(estimator, HistoryEstimator) and "mean" in tensors:
             estimator.mean_ = tensors["mean"]
             estimator.nodes_ = tuple(header["nodes"])

@@ -198,3 +198,21 @@ def test_names_that_the_terminal_cannot_show(tmp_path: Path):
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "Z?rich" in ran.stdout
+
+
+def test_told_to_end_while_writing_leaves_nothing(tmp_path):
+    code = """
+import os, signal, sys, time
+from odflow import cli, files
+def app(tokens):
+    def run(*_, **__):
+        with files.replacing("out.nc") as temporary:
+            temporary.write_text("half")
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+    return run
+cli._app = app
+sys.exit(cli.main())
+"""
+    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr, list(tmp_path.iterdir())) == (143, "", [])

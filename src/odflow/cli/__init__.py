@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-BAD_INPUT, INTERNAL, INTERRUPTED, BROKEN_PIPE = 2, 1, 130, 141
+BAD_INPUT, INTERNAL, INTERRUPTED, BROKEN_PIPE, TERMINATED = 2, 1, 130, 141, 143
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,12 +33,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     int
         0 when all went well, 2 for bad input (one line on stderr says what), 1 for a bug in odflow,
-        130 after an interrupt, 141 when the reader of stdout went away.
+        130 after an interrupt, 141 when the reader of stdout went away, 143 when told to end (SIGTERM).
 
     Notes
     -----
     Set ``ODFLOW_DEBUG`` to see tracebacks.
     """
+    if arguments is None:
+        # end like after an interrupt, so that no half-written file stays behind
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     with _plain_warnings():
         try:

@@ -128,9 +128,10 @@ class Score:
 
     def table(self, title: str = "Score") -> Table:
         """A table for the terminal."""
+        from rich.markup import escape
         from rich.table import Table
 
-        table = Table(title=f"{title} ({self.times} intervals)")
+        table = Table(title=f"{escape(title)} ({self.times} intervals)")
         table.add_column("metric")
         for heading in ("mean", "median", "std", "max", "undefined"):
             table.add_column(heading, justify="right")
@@ -151,7 +152,9 @@ class Score:
                 table.add_row("demands missing in the estimate", str(part.missing))
             if part.residual is not None:
                 table.add_row("link residual", number(part.residual.mean), "", "", number(part.residual.max))
-                table.add_row(f"worst link, '{part.residual.worst_link}'", "", "", "", number(part.residual.worst))
+                table.add_row(
+                    f"worst link, '{escape(part.residual.worst_link)}'", "", "", "", number(part.residual.worst)
+                )
         return table
 
 

@@ -182,12 +182,14 @@ def test_help_loads_no_heavy_library():
     assert ran.stdout.splitlines()[-1] == "[]"
 
 
-def test_reader_that_goes_away_is_no_error():
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_reader_that_goes_away_is_no_error(unbuffered):
     command = [sys.executable, "-m", "odflow", "network", "show", "topohub:sndlib/germany50", "--links"]
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "w") as pipe:
-        ran = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, text=True, check=False)
+        environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        ran = subprocess.run(command, env=environment, stdout=pipe, stderr=subprocess.PIPE, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (141, "")
 
 

@@ -181,6 +181,7 @@ def test_progress_only_on_a_terminal(tmp_path, monkeypatch):
         def isatty(self):
             return True
 
+    monkeypatch.setenv("TERM", "xterm")
     for stream, shown in ((io.StringIO(), False), (Terminal(), True)):
         monkeypatch.setattr(sys, "stderr", stream)
         assert read_demands(tmp_path, progress=True).sizes["time"] == 2

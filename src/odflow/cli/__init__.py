@@ -72,11 +72,12 @@ def _config_file(tokens: Sequence[str]) -> Path | None:
 
 
 def _exit_code(error: BaseException) -> int:
-    if isinstance(error, SystemExit):
-        return error.code if isinstance(error.code, int) else int(error.code is not None)
-    if isinstance(error, BrokenPipeError):
+    # rich turns a broken pipe into an exit of its own
+    if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):
         _discard_stdout()
         return BROKEN_PIPE
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
     if isinstance(error, KeyboardInterrupt):
         _stderr("odflow: interrupted")
         return INTERRUPTED

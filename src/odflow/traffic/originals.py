@@ -89,10 +89,18 @@ def geant(folder: Path) -> Arrays:
     try:
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             with tarfile.open(archive) as tar:
-                tar.extractall(scratch, filter="data")
+                _unpack_files(tar, Path(scratch))
             return _geant(archive, Path(scratch))
     except (tarfile.TarError, OSError, EOFError) as error:
         raise OdflowError(f"{archive}: cannot be unpacked ({error}); delete it and get it again") from error
+
+
+def _unpack_files(tar: tarfile.TarFile, folder: Path) -> None:
+    """Write the plain files of an archive into one folder, by their bare names: nothing can land outside."""
+    for member in tar:
+        content = tar.extractfile(member) if member.isfile() else None
+        if content is not None:
+            (folder / Path(member.name).name).write_bytes(content.read())
 
 
 def _geant(archive: Path, folder: Path) -> Arrays:

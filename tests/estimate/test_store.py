@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
 import odflow as of
@@ -61,4 +62,28 @@ def test_files_that_are_no_models(tmp_path: Path):
     header["parameters"] = {"sweeps": 0}
     save_file({"mean": np.ones(1)}, str(file), metadata={"odflow": json.dumps(header)})
     with pytest.raises(FormatError, match="sweeps is 0"):
+        of.load(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("mean", lambda a: a * np.nan, "'mean' holds values that are negative or not finite"),
+        ("mean", lambda a: -a, "'mean' holds values that are negative or not finite"),
+        ("own", lambda a: a - np.inf, "'own' holds values that are negative or not finite"),
+        ("own", lambda a: a[:-1], "covariance and nodes do not fit"),
+        ("factors", lambda a: a[:-1], "covariance and nodes do not fit"),
+        ("factors", lambda a: a.ravel(), "covariance and nodes do not fit"),
+        ("factors", lambda a: a * np.inf, "'factors' holds values that are negative or not finite"),
+    ],
+)
+def test_models_with_other_values(history: xr.DataArray, tmp_path: Path, name, change, message: str):
+    file = tmp_path / "m.safetensors"
+    of.GaussianPosterior().fit(history).save(file)
+    with safe_open(str(file), framework="numpy") as content:
+        metadata = content.metadata()
+        tensors = {key: content.get_tensor(key) for key in content.keys()}  # noqa: SIM118
+    tensors[name] = np.ascontiguousarray(change(tensors[name]))
+    save_file(tensors, str(file), metadata=metadata)
+    with np.errstate(invalid="ignore"), pytest.raises(FormatError, match=rf"m.safetensors: .*{message}"):
         of.load(file)

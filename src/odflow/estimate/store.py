@@ -81,6 +81,12 @@ def load(path: str | Path) -> Estimator:
                 raise FormatError(file, "mean and nodes do not fit each other")
         if isinstance(estimator, GaussianPosterior):
             estimator.spread_ = Spread(tensors["factors"], tensors["own"])
+            flows = len(estimator.nodes_) ** 2
+            if estimator.spread_.factors.shape[:-1] != (flows,) or estimator.spread_.own.shape != (flows,):
+                raise FormatError(file, "covariance and nodes do not fit each other")
+        for name, tensor in tensors.items():
+            if not np.isfinite(tensor).all() or (name != "factors" and (tensor < 0).any()):
+                raise FormatError(file, f"'{name}' holds values that are negative or not finite; save the model again")
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise FormatError(file, f"is not a model saved by odflow ({type(error).__name__}: {error})") from error
     except OdflowError as error:

@@ -106,7 +106,7 @@ def test_undamaged_samples_are_read(folder: Path, name: str):
     assert outcome(READERS[name], folder / name) is not None
 
 
-# not .nc: the HDF5 library itself can run forever on a damaged file; what is tried below, it survives
+# not .nc: reading a damaged file has been seen to run without end; what is tried below comes back
 @pytest.mark.parametrize("name", [name for name in READERS if not name.endswith(".nc")])
 @quick
 @given(damage=DAMAGE)

@@ -1,0 +1,319 @@
+"""What all generators share: history, training, draws, files."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from math import prod
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+import odflow
+from odflow import labels
+from odflow.errors import DataError, NotFittedError
+from odflow.generate.config import GeneratorConfig, at_least
+from odflow.generate.past import Past
+from odflow.generate.scaling import FlowScaling
+from odflow.modelfile import ModelFile, write_model
+from odflow.training import Progress, Task, train
+from odflow.training.data import data_hash
+from odflow.training.seeds import generator_of
+
+_BLOCK_BYTES = 64 << 20  # noise of the draws decoded at once
+_DRAWS = 7  # stream of the random numbers that sample() uses, apart from those of the training
+
+
+class TrafficGenerator(ABC):
+    """Learns from past TMs and draws new ones.
+
+    A subclass states its networks (:meth:`_networks`), how they are trained (:meth:`_task`), the shape
+    of the noise behind one TM (:attr:`noise_shape`) and how noise becomes a TM (:meth:`decode`).
+
+    Attributes
+    ----------
+    nodes_ : tuple of str
+    interval_s_ : float
+    end_ : datetime64
+        End of the history.
+    mean_ : array, shape (flows,)
+        Mean TM of the history, bit/s, float64.
+    networks_ : dict of str to Module
+        In evaluation mode.
+    scaling_ : FlowScaling
+    provenance_ : dict
+        Hash and span of the data, seed, version, command, steps and seconds of the training.
+    """
+
+    config_type: ClassVar[type[GeneratorConfig]]
+    config: GeneratorConfig
+    nodes_: tuple[str, ...] = ()
+    interval_s_: float
+    end_: np.datetime64
+    mean_: NDArray[np.float64]
+    networks_: dict[str, nn.Module]
+    scaling_: FlowScaling
+    provenance_: dict[str, Any]
+
+    def __init__(self, config: GeneratorConfig | None = None) -> None:
+        self.config = self.config_type() if config is None else config
+
+    @abstractmethod
+    def _networks(self, flows: int) -> dict[str, nn.Module]:
+        """Untrained networks; initialised from torch's default generator, which the caller has seeded."""
+
+    @abstractmethod
+    def _task(self, networks: dict[str, nn.Module], config: GeneratorConfig) -> Task:
+        """The training of these networks on scaled TMs, shape (B, flows); `config` has its final number of steps."""
+
+    @property
+    @abstractmethod
+    def noise_shape(self) -> tuple[int, ...]:
+        """Shape of the standard normal noise behind one TM."""
+
+    @abstractmethod
+    def decode(self, noise: Tensor) -> Tensor:
+        """Turn noise into TMs, differentiably.
+
+        Parameters
+        ----------
+        noise : Tensor, shape (B, *noise_shape)
+            float32, standard normal, on :attr:`device`.
+
+        Returns
+        -------
+        Tensor, shape (B, flows)
+            float32, not negative, in units of :attr:`unit` bit/s.
+        """
+
+    def fit(
+        self,
+        history: xr.DataArray,
+        *,
+        checkpoint: Path | None = None,
+        resume: bool = False,
+        log: Path | None = None,
+        progress: Progress | None = None,
+        command: str = "",
+    ) -> Self:
+        """Learn from past TMs.
+
+        Parameters
+        ----------
+        history : DataArray (time, origin, destination)
+            bit/s. TMs without some demand (NaN) are left out.
+        checkpoint, resume, log, progress
+            As :func:`odflow.training.train`.
+        command : str
+            The command line that asked for it, for the provenance.
+
+        Warns
+        -----
+        OdflowWarning
+            If TMs are left out.
+
+        Raises
+        ------
+        DataError, LabelError, UnitError
+            If the history does not fit or is too short.
+        """
+        past = Past.of(history)
+        unit = past.values.mean()
+        kept = max(1, round(len(past.values) * (1 - self.config.holdout)))
+        config = self.config.for_rows(kept)
+        scaled = torch.from_numpy(past.values / unit).float()
+        scaling = FlowScaling.of(scaled[:kept].double().mean(dim=0), config.scale_power)
+        scaled = scaling.forward(scaled)
+        flows = scaled.shape[1]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            networks = self._networks(flows)
+        digest = data_hash(history)
+        trained = train(
+            self._task(networks, config),
+            scaled[:kept],
+            config,
+            validation=scaled[kept:] if kept < len(scaled) else None,
+            checkpoint=checkpoint,
+            resume=resume,
+            identity={"model": type(self).__name__, "data": digest, "config": _as_json(config)},
+            log=log,
+            progress=progress,
+        )
+        provenance = {
+            "data": digest,
+            "first": str(past.first),
+            "end": str(past.end),
+            "tms": kept,
+            "left_out": past.left_out,
+            "seed": config.seed,
+            "odflow": odflow.__version__,
+            "command": command,
+            "steps": trained.steps,
+            "seconds": round(trained.seconds, 3),
+        }
+        self._adopt(past.nodes, past.interval_s, past.end, past.values.mean(axis=0), networks, scaling, provenance)
+        return self
+
+    def _adopt(
+        self,
+        nodes: tuple[str, ...],
+        interval_s: float,
+        end: np.datetime64,
+        mean: NDArray[np.float64],
+        networks: dict[str, nn.Module],
+        scaling: FlowScaling,
+        provenance: dict[str, Any],
+    ) -> None:
+        for network in networks.values():
+            network.eval().requires_grad_(False)
+        self.networks_, self.provenance_ = networks, provenance
+        self.scaling_ = scaling.to(next(iter(next(iter(networks.values())).parameters())).device)
+        self.nodes_, self.interval_s_, self.end_, self.mean_ = nodes, interval_s, end, mean
+
+    def _check_fitted(self) -> None:
+        if not self.nodes_:
+            raise NotFittedError(f"{type(self).__name__} has learnt nothing yet: call fit(history)")
+
+    @property
+    def unit(self) -> float:
+        """Bit/s of one model unit: the mean demand of the history."""
+        self._check_fitted()
+        return float(self.mean_.mean())
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        self._check_fitted()
+        return self.scaling_.scale.device
+
+    def _traffic(self, scaled: Tensor) -> Tensor:
+        """Output of a network, in model units, to traffic that is not negative, in units of :attr:`unit`."""
+        return self.scaling_.inverse(scaled).relu()
+
+    def sample(self, n: int, *, seed: int = 0, start: Any = None) -> xr.DataArray:
+        """Draw new TMs, independently of each other.
+
+        Parameters
+        ----------
+        n : int
+        seed : int
+        start : datetime-like, optional
+            Time of the first; by default the end of the history. The others follow at its interval. The
+            times are labels only: a TM does not depend on its time nor on the one before.
+
+        Returns
+        -------
+        DataArray (time, origin, destination)
+            bit/s; a pure function of the model, `n` and `seed`.
+
+        Raises
+        ------
+        NotFittedError
+            Before :meth:`fit`.
+        """
+        self._check_fitted()
+        at_least(1, n=n)
+        randoms = generator_of(seed, _DRAWS)
+        block = max(1, _BLOCK_BYTES // (4 * prod(self.noise_shape)))
+        parts = []
+        with torch.no_grad():
+            for begin in range(0, n, min(block, 1024)):
+                size = min(block, 1024, n - begin)
+                noise = torch.randn((size, *self.noise_shape), generator=randoms)
+                parts.append(self.decode(noise.to(self.device)).double().cpu().numpy())
+        first = self.end_ if start is None else labels.as_times([start])[0]
+        times = first + np.arange(n) * np.timedelta64(round(self.interval_s_ * 1e9), "ns")
+        attrs = {"method": type(self).__name__, "seed": seed, "note": "draws are independent of each other"}
+        return labels.demands(np.concatenate(parts) * self.unit, times, self.nodes_, self.interval_s_, **attrs)
+
+    def as_model(self) -> ModelFile:
+        """All that is needed to restore it: configuration, labels, provenance, weights.
+
+        Raises
+        ------
+        NotFittedError
+            Before :meth:`fit`.
+        """
+        self._check_fitted()
+        header = {
+            "config": asdict(self.config),
+            "nodes": list(self.nodes_),
+            "interval_s": self.interval_s_,
+            "history_end": str(self.end_),
+            "provenance": self.provenance_,
+        }
+        tensors = {"mean": self.mean_, "scale": self.scaling_.scale.cpu().numpy()}
+        for name, network in self.networks_.items():
+            tensors |= {f"{name}.{key}": value.cpu().numpy() for key, value in network.state_dict().items()}
+        return ModelFile(type(self).__name__, header, tensors)
+
+    def save(self, path: str | Path) -> None:
+        """Write to one ``.safetensors`` file; :func:`odflow.load` reads it.
+
+        Raises
+        ------
+        NotFittedError
+            Before :meth:`fit`.
+        OdflowError
+            If the file cannot be written.
+        """
+        write_model(path, self.as_model())
+
+    @classmethod
+    def restore(cls, model: ModelFile) -> Self:
+        """Rebuild from what :meth:`save` wrote, on the CPU.
+
+        Raises
+        ------
+        DataError
+            If weights, labels and configuration do not fit each other.
+        """
+        try:
+            header, tensors = model.header, model.tensors
+            generator = cls(cls.config_type(**header["config"]))
+            nodes = tuple(str(node) for node in header["nodes"])
+            mean, scale = tensors["mean"], tensors["scale"]
+            flows = len(nodes) ** 2
+            if not nodes or mean.shape != (flows,) or scale.shape != (flows,):
+                raise DataError(f"mean and scale of the model do not fit its {len(nodes)} nodes")
+            if not (mean >= 0).all() or not mean.any() or not (scale > 0).all():
+                raise DataError("mean or scale of the model holds values that cannot be; save the model again")
+            generator._adopt(
+                nodes,
+                float(header["interval_s"]),
+                np.datetime64(header["history_end"], "ns"),
+                mean.astype(np.float64),
+                _filled(generator._networks, flows, tensors),
+                FlowScaling(torch.from_numpy(scale.astype(np.float32))),
+                dict(header["provenance"]),
+            )
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise DataError(f"the model is incomplete or damaged: {type(error).__name__}: {error}") from error
+        return generator
+
+
+def _filled(
+    build: Callable[[int], dict[str, nn.Module]], flows: int, tensors: Mapping[str, NDArray[Any]]
+) -> dict[str, nn.Module]:
+    """Networks with saved weights; shapes are compared before any memory is taken or filled."""
+    with torch.device("meta"):
+        networks = build(flows)
+    for name, network in networks.items():
+        state = {key: tensors[f"{name}.{key}"] for key in network.state_dict()}
+        for key, value in network.state_dict().items():
+            if str(state[key].dtype) != str(value.dtype).removeprefix("torch."):
+                raise DataError(f"'{name}.{key}' of the model is {state[key].dtype}, expected {value.dtype}")
+        network.load_state_dict({key: torch.from_numpy(array.copy()) for key, array in state.items()}, assign=True)
+    return networks
+
+
+def _as_json(config: GeneratorConfig) -> str:
+    return json.dumps({key: value for key, value in asdict(config).items() if key != "device"}, sort_keys=True)

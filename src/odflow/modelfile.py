@@ -80,5 +80,5 @@ def read_model(path: str | Path) -> ModelFile:
         raise FormatError(file, f"is not a model saved by odflow ({type(error).__name__}: {error})") from error
     for name, tensor in tensors.items():
         if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
-            raise FormatError(file, f"'{name}' holds values that are not finite; save the model again")
+            raise FormatError(file, f"'{name}' holds values that are negative or not finite; save the model again")
     return ModelFile(kind, header, tensors)

@@ -1,30 +1,30 @@
-"""Saving and loading estimators as safetensors: arrays, and a JSON header."""
+"""Saving estimators, and loading models of any kind."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import odflow
-from odflow.errors import FormatError, NotFittedError, OdflowError
+from odflow.errors import FormatError, MissingDependencyError, NotFittedError, OdflowError
 from odflow.estimate.base import Estimator, HistoryEstimator
 from odflow.estimate.checks import check_noise
 from odflow.estimate.gaussian import GaussianPosterior
 from odflow.estimate.gravity import Gravity, Tomogravity
 from odflow.estimate.kl import KLProjection
 from odflow.estimate.priors import Spread
-from odflow.files import readable, replacing
+from odflow.modelfile import ModelFile, read_model, write_model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_CLASSES: dict[str, type[Estimator]] = {
+_CLASSICAL: dict[str, type[Estimator]] = {
     cls.__name__: cls for cls in (Gravity, Tomogravity, KLProjection, GaussianPosterior)
 }
+_GENERATORS = ("TrafficDiffusion", "TrafficVAE", "TrafficWGANGP")
+_GENERATIVE = ("DDPMTME", "VAETME", "WGANTME")
 
 
 def save(estimator: Estimator, path: str | Path) -> None:
@@ -37,13 +37,9 @@ def save(estimator: Estimator, path: str | Path) -> None:
     OdflowError
         If the file cannot be written.
     """
-    from safetensors.numpy import save_file
-
     if isinstance(estimator, GaussianPosterior) and estimator.mean_ is None:
         raise NotFittedError("there is nothing to save yet: call fit(history) first")
     header: dict[str, Any] = {
-        "estimator": type(estimator).__name__,
-        "odflow": odflow.__version__,
         "parameters": {f.name: getattr(estimator, f.name) for f in fields(estimator) if f.init},
     }
     tensors: dict[str, NDArray[np.float64]] = {}
@@ -51,44 +47,75 @@ def save(estimator: Estimator, path: str | Path) -> None:
         header |= {"nodes": estimator.nodes_, "history_end": str(estimator.end_)}
         tensors["mean"] = estimator.mean_
     if isinstance(estimator, GaussianPosterior) and estimator.spread_ is not None:
-        tensors |= {"factors": np.ascontiguousarray(estimator.spread_.factors), "own": estimator.spread_.own}
-    with replacing(path) as temporary:
-        save_file(tensors, str(temporary), metadata={"odflow": json.dumps(header)})
+        tensors |= {"factors": estimator.spread_.factors, "own": estimator.spread_.own}
+    write_model(path, ModelFile(type(estimator).__name__, header, tensors))
 
 
-def load(path: str | Path) -> Estimator:
-    """Restore what ``save`` wrote.
+def load(path: str | Path) -> Any:
+    """Restore what any ``save`` of odflow wrote, on the CPU.
+
+    Returns
+    -------
+    Estimator or TrafficGenerator
+        As its file says.
 
     Raises
     ------
+    OdflowError
+        If there is no such file.
     FormatError
-        If the file is not a model of odflow.
+        If the file is not a model of odflow, or one that does not fit together.
+    MissingDependencyError
+        If the model needs torch and it is not installed.
     """
-    from safetensors import SafetensorError, safe_open
-
-    file = readable(path)
+    model = read_model(path)
     try:
-        with safe_open(str(file), framework="numpy") as content:
-            header = json.loads((content.metadata() or {})["odflow"])
-            tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
-        estimator = _CLASSES[header["estimator"]](**header["parameters"])
-        check_noise(estimator.noise)
-        if isinstance(estimator, HistoryEstimator) and "mean" in tensors:
-            estimator.mean_ = tensors["mean"]
-            estimator.nodes_ = tuple(header["nodes"])
-            estimator.end_ = np.datetime64(header["history_end"])
-            if estimator.mean_.shape != (len(estimator.nodes_) ** 2,):
-                raise FormatError(file, "mean and nodes do not fit each other")
-        if isinstance(estimator, GaussianPosterior):
-            estimator.spread_ = Spread(tensors["factors"], tensors["own"])
-            flows = len(estimator.nodes_) ** 2
-            if estimator.spread_.factors.shape[:-1] != (flows,) or estimator.spread_.own.shape != (flows,):
-                raise FormatError(file, "covariance and nodes do not fit each other")
-        for name, tensor in tensors.items():
-            if not np.isfinite(tensor).all() or (name != "factors" and (tensor < 0).any()):
-                raise FormatError(file, f"'{name}' holds values that are negative or not finite; save the model again")
-    except (SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise FormatError(file, f"is not a model saved by odflow ({type(error).__name__}: {error})") from error
+        return _restored(model)
+    except MissingDependencyError:
+        raise
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        message = f"{path}: a {model.kind} needs torch; install it with: pip install 'odflow[learn]'"
+        raise MissingDependencyError(message) from error
+    except (LookupError, ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise FormatError(path, f"is not a model saved by odflow ({type(error).__name__}: {error})") from error
     except OdflowError as error:
-        raise FormatError(file, f"holds a model that does not fit: {error}") from error
+        raise FormatError(path, f"holds a model that does not fit: {error}") from error
+
+
+def _restored(model: ModelFile) -> Any:
+    if model.kind in _CLASSICAL:
+        return _classical(model)
+    if model.kind in _GENERATORS:
+        from odflow.generate import load_generator
+
+        return load_generator(model)
+    if model.kind in _GENERATIVE:
+        from odflow.estimate.generative import restore
+
+        return restore(model)
+    if model.kind == "TrainingCheckpoint":
+        raise OdflowError("it is the checkpoint of a training that can be resumed, not yet a model")
+    raise OdflowError(f"a {model.kind} is unknown to this version of odflow")
+
+
+def _classical(model: ModelFile) -> Estimator:
+    header, tensors = model.header, model.tensors
+    estimator = _CLASSICAL[model.kind](**header["parameters"])
+    check_noise(estimator.noise)
+    if isinstance(estimator, HistoryEstimator) and "mean" in tensors:
+        estimator.mean_ = tensors["mean"]
+        estimator.nodes_ = tuple(header["nodes"])
+        estimator.end_ = np.datetime64(header["history_end"])
+        if estimator.mean_.shape != (len(estimator.nodes_) ** 2,):
+            raise OdflowError("mean and nodes do not fit each other")
+    if isinstance(estimator, GaussianPosterior):
+        estimator.spread_ = Spread(tensors["factors"], tensors["own"])
+        flows = len(estimator.nodes_) ** 2
+        if estimator.spread_.factors.shape[:-1] != (flows,) or estimator.spread_.own.shape != (flows,):
+            raise OdflowError("covariance and nodes do not fit each other")
+    for name, tensor in tensors.items():
+        if name != "factors" and (tensor < 0).any():
+            raise OdflowError(f"'{name}' holds values that are negative or not finite; save the model again")
     return estimator

@@ -9,7 +9,7 @@ from odflow.errors import DataError, MissingDependencyError
 
 if TYPE_CHECKING:
     from odflow.generate.base import TrafficGenerator as TrafficGenerator
-    from odflow.generate.diffusion import DiffusionConfig as DiffusionConfig
+    from odflow.generate.config import DiffusionConfig as DiffusionConfig
     from odflow.generate.diffusion import TrafficDiffusion as TrafficDiffusion
     from odflow.generate.vae import TrafficVAE as TrafficVAE
     from odflow.generate.vae import VAEConfig as VAEConfig
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "TrafficGenerator": "odflow.generate.base",
     "TrafficDiffusion": "odflow.generate.diffusion",
-    "DiffusionConfig": "odflow.generate.diffusion",
+    "DiffusionConfig": "odflow.generate.config",
     "TrafficVAE": "odflow.generate.vae",
     "VAEConfig": "odflow.generate.vae",
     "TrafficWGANGP": "odflow.generate.wgan",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -126,7 +125,7 @@ class TrafficGenerator(ABC):
         """
         past = Past.of(history)
         unit = past.values.mean()
-        kept = max(1, round(len(past.values) * (1 - self.config.holdout)))
+        kept = max(2, round(len(past.values) * (1 - self.config.holdout)))
         config = self.config.for_rows(kept)
         scaled = torch.from_numpy(past.values / unit).float()
         scaling = FlowScaling.of(scaled[:kept].double().mean(dim=0), config.scale_power)
@@ -143,7 +142,7 @@ class TrafficGenerator(ABC):
             validation=scaled[kept:] if kept < len(scaled) else None,
             checkpoint=checkpoint,
             resume=resume,
-            identity={"model": type(self).__name__, "data": digest, "config": _as_json(config)},
+            identity={"model": type(self).__name__, "past data": digest},
             log=log,
             progress=progress,
         )
@@ -313,7 +312,3 @@ def _filled(
                 raise DataError(f"'{name}.{key}' of the model is {state[key].dtype}, expected {value.dtype}")
         network.load_state_dict({key: torch.from_numpy(array.copy()) for key, array in state.items()}, assign=True)
     return networks
-
-
-def _as_json(config: GeneratorConfig) -> str:
-    return json.dumps({key: value for key, value in asdict(config).items() if key != "device"}, sort_keys=True)

@@ -1,12 +1,27 @@
-"""Configuration that all generators have in common."""
+"""Configurations of generators; they can be used without torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Literal, Self
 
 from odflow.errors import UsageError
-from odflow.training import TrainingConfig
+from odflow.training.config import TrainingConfig
+
+MOST_STEPS = 100_000  # of a diffusion; keeps the schedule of a damaged file small
+
+
+def at_least(least: int, **counts: int) -> None:
+    """Raise :class:`UsageError` unless every value is a whole number of at least `least`."""
+    for name, value in counts.items():
+        if int(value) != value or value < least:
+            raise UsageError(f"{name} is {value}, expected a whole number of at least {least}")
+
+
+def one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise :class:`UsageError` unless the value is one of the choices."""
+    if value not in choices:
+        raise UsageError(f"{name} is '{value}', expected one of {', '.join(choices)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,21 +44,89 @@ class GeneratorConfig(TrainingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        at_least(0, epochs=self.epochs)
         if not 0 <= self.holdout < 1:
             raise UsageError(f"holdout is {self.holdout}, expected a share of 0 or more and below 1")
         if self.patience and not self.holdout:
             raise UsageError("patience needs data to validate on: set holdout, for instance to 0.1")
         if not -2 <= self.scale_power <= 2:
             raise UsageError(f"scale_power is {self.scale_power}, expected a number between -2 and 2")
-        at_least(0, epochs=self.epochs)
 
     def for_rows(self, rows: int) -> Self:
         """The same with `epochs` turned into steps for a history of this many TMs."""
         return replace(self, steps=self.epochs * max(1, rows // self.batch), epochs=0) if self.epochs else self
 
 
-def at_least(least: int, **counts: int) -> None:
-    """Raise :class:`UsageError` unless every value is a whole number of at least `least`."""
-    for name, value in counts.items():
-        if int(value) != value or value < least:
-            raise UsageError(f"{name} is {value}, expected a whole number of at least {least}")
+@dataclass(frozen=True, kw_only=True)
+class DiffusionConfig(GeneratorConfig):
+    """Parameters of :class:`~odflow.generate.diffusion.TrafficDiffusion`; the defaults suit two CPU cores.
+
+    Parameters
+    ----------
+    latent : int
+        Size of the latent; 0 = by the number of flows, see :func:`~odflow.generate.autoencoder.latent_size`.
+    hidden : int
+        Width of the embedding network's first layer.
+    reconstruction : {"l1", "l2"}
+        Loss of embedding and recovery, on scaled TMs.
+    pretrain_steps : int
+        Steps at the beginning that train embedding and recovery alone; at most a quarter of all.
+    joint : bool
+        Go on training embedding and recovery beside the denoiser after that.
+    diffusion_steps : int
+        T. The cost does not depend on it.
+    schedule : {"linear", "cosine"}
+    denoiser : {"mlp", "unet"}
+        :class:`~odflow.generate.denoisers.ResidualMLP` or :class:`~odflow.generate.denoisers.UNet1d`.
+    width : int
+        Of the denoiser; 0 = 256 for the MLP, 32 channels for the U-Net.
+    blocks : int
+        Of the MLP.
+    prediction : {"noise", "velocity"}
+        What the denoiser's output is and its loss compares: the noise, or
+        ``sqrt(alpha_bar) noise - sqrt(1 - alpha_bar) x_0`` (Salimans, Ho 2022), from which the noise follows.
+    sampling_steps : int
+        S, denoiser evaluations per TM (DDIM).
+    eta : float
+        Share of injected noise in sampling, from 0 (none) to 1 (as much as DDPM).
+    """
+
+    latent: int = 0
+    hidden: int = 512
+    reconstruction: Literal["l1", "l2"] = "l1"
+    pretrain_steps: int = 500
+    joint: bool = True
+    diffusion_steps: int = 1000
+    schedule: Literal["linear", "cosine"] = "linear"
+    denoiser: Literal["mlp", "unet"] = "mlp"
+    width: int = 0
+    blocks: int = 4
+    prediction: Literal["noise", "velocity"] = "noise"
+    sampling_steps: int = 50
+    eta: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(0, latent=self.latent, width=self.width, pretrain_steps=self.pretrain_steps)
+        at_least(1, hidden=self.hidden, blocks=self.blocks, sampling_steps=self.sampling_steps)
+        at_least(2, batch=self.batch)
+        one_of("reconstruction", self.reconstruction, ("l1", "l2"))
+        one_of("schedule", self.schedule, ("linear", "cosine"))
+        one_of("denoiser", self.denoiser, ("mlp", "unet"))
+        one_of("prediction", self.prediction, ("noise", "velocity"))
+        if not self.sampling_steps <= self.diffusion_steps <= MOST_STEPS:
+            raise UsageError(
+                f"diffusion_steps is {self.diffusion_steps}, expected a number "
+                f"from sampling_steps ({self.sampling_steps}) to {MOST_STEPS}"
+            )
+        if not 0 <= self.eta <= 1:
+            raise UsageError(f"eta is {self.eta}, expected a share between 0 and 1")
+
+    @classmethod
+    def full(cls) -> Self:
+        """The size of the published DDPM-TME: U-Net of 1.09 M parameters, 100 epochs in batches of 32.
+
+        The number of pre-training steps, the averaging of the weights and the limit of the gradient
+        are ours, the paper names none.
+        """
+        return cls(epochs=100, batch=32, denoiser="unet", reconstruction="l2", pretrain_steps=5000, sampling_steps=200)

@@ -1,0 +1,178 @@
+"""TrafficDiffusion: a diffusion in the latent space of an autoencoder of TMs (Yuan et al. 2023, DDPM-TME)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from odflow.errors import UsageError
+from odflow.generate.autoencoder import embedding, latent_size, recovery
+from odflow.generate.base import TrafficGenerator
+from odflow.generate.config import DiffusionConfig, GeneratorConfig
+from odflow.generate.denoisers import ResidualMLP, UNet1d
+from odflow.generate.samplers import Denoiser, ddim, spaced
+from odflow.generate.schedules import NoiseSchedule, cosine_schedule, linear_schedule
+from odflow.training import Update, adam
+
+__all__ = ["DiffusionConfig", "DiffusionTask", "TrafficDiffusion", "schedule_of"]
+
+
+def schedule_of(config: DiffusionConfig) -> NoiseSchedule:
+    """The noise schedule that a configuration names."""
+    schedule = linear_schedule if config.schedule == "linear" else cosine_schedule
+    return schedule(config.diffusion_steps)
+
+
+class DiffusionTask:
+    """Algorithm 1 of Yuan et al. 2023: first embedding and recovery alone, then the denoiser beside them.
+
+    The denoiser's loss does not reach the embedding.
+
+    Parameters
+    ----------
+    modules : dict of str to Module
+        ``"embedding"``, ``"recovery"`` and ``"denoiser"``.
+    config : DiffusionConfig
+    """
+
+    def __init__(self, modules: dict[str, nn.Module], config: DiffusionConfig) -> None:
+        self.modules, self.config = modules, config
+        autoencoder = [*modules["embedding"].parameters(), *modules["recovery"].parameters()]
+        self.optimizers: dict[str, torch.optim.Optimizer] = {
+            "autoencoder": adam(autoencoder, config.learning_rate),
+            "denoiser": adam(modules["denoiser"].parameters(), config.learning_rate),
+        }
+        self.pretrain_steps = min(config.pretrain_steps, config.steps // 4)
+        self.alpha_bars = schedule_of(config).alpha_bars.float()
+
+    def step(self, batch: Tensor, step: int, generator: torch.Generator, update: Update) -> dict[str, Tensor]:
+        """Learn from scaled TMs (B, flows); the denoising loss counts as 1 before the denoiser's turn."""
+        pretraining = step < self.pretrain_steps
+        learning = pretraining or self.config.joint
+        with torch.set_grad_enabled(learning):
+            self.modules["embedding"].train(learning)
+            reconstruction = self._reconstruction(batch)
+        if learning:
+            update("autoencoder", reconstruction)
+        if pretraining:
+            denoising = torch.ones(())
+        else:
+            denoising = self._denoising(self._latents(batch), generator)
+            update("denoiser", denoising)
+        return {"reconstruction": reconstruction.detach(), "denoising": denoising.detach()}
+
+    def validate(self, data: Tensor, generator: torch.Generator) -> float:
+        """Sum of both losses on scaled TMs (N, flows)."""
+        loss = self._reconstruction(data) + self._denoising(self._latents(data), generator)
+        return float(loss)
+
+    def _latents(self, batch: Tensor) -> Tensor:
+        with torch.no_grad():
+            latents: Tensor = self.modules["embedding"].eval()(batch)
+        return latents
+
+    def _reconstruction(self, batch: Tensor) -> Tensor:
+        recovered = self.modules["recovery"](self.modules["embedding"](batch))
+        if self.config.reconstruction == "l1":
+            return functional.l1_loss(recovered, batch)
+        return functional.mse_loss(recovered, batch)
+
+    def _denoising(self, latents: Tensor, generator: torch.Generator) -> Tensor:
+        """Mean of ``(eps - D(sqrt(a) x_0 + sqrt(1 - a) eps, t))^2`` at random steps t, a = alpha_bar_t."""
+        rows, device = len(latents), latents.device
+        t = torch.randint(len(self.alpha_bars), (rows,), generator=generator)
+        noise = torch.randn(latents.shape, generator=generator).to(device)
+        signal = self.alpha_bars[t].sqrt()[:, None].to(device)
+        spread = (1 - self.alpha_bars[t]).sqrt()[:, None].to(device)
+        target = noise if self.config.prediction == "noise" else signal * noise - spread * latents
+        output = self.modules["denoiser"](signal * latents + spread * noise, t.to(device))
+        return functional.mse_loss(output, target)
+
+
+class TrafficDiffusion(TrafficGenerator):
+    """Denoising diffusion over traffic matrices.
+
+    TMs are scaled per flow, embedded to latents of mean 0 and variance 1, and a denoiser learns to
+    remove noise from latents. New TMs are recovered from latents that the reverse chain makes of noise.
+
+    Parameters
+    ----------
+    config : DiffusionConfig, optional
+
+    Notes
+    -----
+    Yuan, Qiao, Zhao, Hu, Zhang, "Traffic Matrix Estimation based on Denoising Diffusion Probabilistic
+    Model", 2023. Ours are the scaling per flow, the normalised latents, and by default a cheaper denoiser.
+    """
+
+    config_type: ClassVar[type[GeneratorConfig]] = DiffusionConfig
+    config: DiffusionConfig
+
+    def __init__(self, config: DiffusionConfig | None = None) -> None:
+        super().__init__(config)
+
+    def _networks(self, flows: int) -> dict[str, nn.Module]:
+        config = self.config
+        size = self._latent(flows)
+        return {
+            "embedding": embedding(flows, config.hidden, size),
+            "recovery": recovery(size, flows),
+            "denoiser": UNet1d(size, config.width or 32)
+            if config.denoiser == "unet"
+            else ResidualMLP(size, config.width or 256, config.blocks),
+        }
+
+    def _task(self, networks: dict[str, nn.Module], config: GeneratorConfig) -> DiffusionTask:
+        assert isinstance(config, DiffusionConfig)
+        return DiffusionTask(networks, config)
+
+    def _latent(self, flows: int) -> int:
+        return self.config.latent or latent_size(flows)
+
+    @property
+    def noise_shape(self) -> tuple[int, int]:
+        """``(sampling_steps, latent)``: the start of the chain and what is injected after each step but the last."""
+        self._check_fitted()
+        return self.config.sampling_steps, self._latent(len(self.nodes_) ** 2)
+
+    def decode(self, noise: Tensor) -> Tensor:
+        """Turn noise (B, sampling_steps, latent) into TMs (B, flows), in units of `unit`; differentiable."""
+        return self.decode_with(noise, self.config.eta)
+
+    def decode_with(self, noise: Tensor, eta: float) -> Tensor:
+        """As :meth:`decode`, with another share of injected noise and any number of steps.
+
+        Parameters
+        ----------
+        noise : Tensor, shape (B, S, latent)
+            S evaluations of the denoiser; what is injected has no effect for eta = 0.
+        eta : float
+            Between 0 and 1.
+
+        Raises
+        ------
+        UsageError
+            If S is more than the steps of the diffusion.
+        """
+        steps = noise.shape[1]
+        if not 1 <= steps <= self.config.diffusion_steps:
+            raise UsageError(f"noise for {steps} steps does not fit a diffusion of {self.config.diffusion_steps}")
+        schedule = schedule_of(self.config)
+        denoiser = self._denoiser(schedule.alpha_bars.to(noise))
+        return self._traffic(self.networks_["recovery"](ddim(denoiser, noise, schedule, spaced(schedule, steps), eta)))
+
+    def _denoiser(self, alpha_bars: Tensor) -> Denoiser:
+        """The denoiser as the samplers need it: they give all rows the same step."""
+        network = self.networks_["denoiser"]
+
+        def noise_in(x: Tensor, t: Tensor) -> Tensor:
+            output: Tensor = network(x, t[:1])
+            if self.config.prediction == "noise":
+                return output
+            bar = alpha_bars[t[:1]]
+            return bar.sqrt() * output + (1 - bar).sqrt() * x
+
+        return noise_in

@@ -1,0 +1,200 @@
+"""Estimation by inverting a generator: the noise whose TM explains the loads (needs torch).
+
+Algorithm 2 of Yuan, Qiao, Zhao, Hu, Zhang, "Traffic Matrix Estimation based on Denoising Diffusion
+Probabilistic Model", 2023: of N_init noise sets take the one whose TM is nearest to the loads, then
+improve its noises by I_opt steps of Adam through the generator.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from odflow.errors import UsageError
+from odflow.estimate.checks import check_counts
+from odflow.estimate.descent import Decode, Descent, Operator, padded
+from odflow.training.seeds import generator_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from scipy.sparse import csr_array
+
+    from odflow.training import Progress
+
+    Floats = NDArray[np.float64]
+
+_STREAM = 11  # of the random numbers of the starts
+
+
+@dataclass(frozen=True, kw_only=True)
+class InversionConfig:
+    """How a generator is inverted.
+
+    Parameters
+    ----------
+    starts : int
+        Noise sets to choose the start from (N_init).
+    steps : int
+        Steps of Adam (I_opt); 0 keeps the start.
+    learning_rate : float
+    decay : {"cosine", "halving", "none"}
+        Of the learning rate: half a cosine down to 0, or halved after 1/12, 1/6 and 1/2 of the steps
+        (the published code: at steps 25, 50 and 150 of 300).
+    norm : {"l1", "l2"}
+        Sum of absolute, or of squared, differences between the loads of the TM and the measured
+        ones, each as a share of the total measured load of the snapshot.
+    move : {"all", "start"}
+        Move all noises, or only the first of each set: x_T of a diffusion.
+    best : bool
+        Return the TM of least loss among all steps instead of the last one, for each snapshot.
+    patience : int
+        A snapshot is done when its loss has not fallen by 0.1 % in so many steps; 0: never.
+    block : int
+        Snapshots decoded at once; see :func:`invert` for the memory.
+    seed : int
+    """
+
+    starts: int = 1000
+    steps: int = 200
+    learning_rate: float = 0.04
+    decay: Literal["cosine", "halving", "none"] = "cosine"
+    norm: Literal["l1", "l2"] = "l1"
+    move: Literal["all", "start"] = "all"
+    best: bool = True
+    patience: int = 0
+    block: int = 256
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_counts(starts=self.starts, block=self.block)
+        for name, least in (("steps", 0), ("patience", 0), ("seed", 0)):
+            value = getattr(self, name)
+            if int(value) != value or value < least:
+                raise UsageError(f"{name} is {value}, expected a whole number of at least {least}")
+        if not 0 < self.learning_rate < math.inf:
+            raise UsageError(f"learning_rate is {self.learning_rate}, expected a positive number")
+        choices = {"decay": ("cosine", "halving", "none"), "norm": ("l1", "l2"), "move": ("all", "start")}
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise UsageError(f"{name} is '{getattr(self, name)}', expected one of {', '.join(known)}")
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step, counted from 0."""
+        if self.decay == "cosine":
+            return self.learning_rate * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+        if self.decay == "halving":
+            return self.learning_rate * 0.5 ** sum(step * share >= self.steps for share in (12, 6, 2))
+        return self.learning_rate
+
+
+def invert(
+    decode: Decode,
+    noise_shape: tuple[int, ...],
+    matrix: csr_array,
+    loads: Floats,
+    config: InversionConfig,
+    progress: Progress | None = None,
+    *,
+    pool: NDArray[np.float32] | None = None,
+    device: torch.device | str = "cpu",
+) -> Floats:
+    """TMs of a generator that explain the loads best.
+
+    Parameters
+    ----------
+    decode : callable
+        Differentiable; noises (B, *noise_shape) to TMs (B, flows), float32.
+    noise_shape : tuple of int
+        Shape of the noise behind one TM; ``move="start"`` needs two axes, the first of which counts the noises.
+    matrix : csr_array, shape (rows, flows)
+        A.
+    loads : array, shape (T, rows)
+        y, in the units of `decode`; NaN = not measured.
+    config : InversionConfig
+    progress : callable, optional
+        Told (steps done, steps in all, {"loss": mean loss of the block}), steps summed over snapshots.
+    pool : array, shape (starts, flows), optional
+        From :func:`decode_starts` with the same config, where it serves several calls.
+    device : device
+        Where `decode` wants its noises.
+
+    Returns
+    -------
+    array, shape (T, flows)
+
+    Notes
+    -----
+    Starts are common to all snapshots, losses of snapshots are summed and Adam works element by
+    element, so that what comes out for a snapshot does not depend on the others.
+
+    Memory, with b = `block` rounded up to a multiple of 16: the result, 4 * starts * flows bytes of
+    decoded starts, 16 * starts * rows bytes of their loads, the same again for 1000 snapshots at a
+    time while starts are compared, 4 * b * (5 * noise + 4 * flows + 4 * rows) bytes of the descent,
+    and what autograd keeps for one call of `decode` on b noises. None but the result grows with T.
+
+    Raises
+    ------
+    UsageError
+        If ``move="start"`` and the generator has one noise only.
+    """
+    if config.move == "start" and len(noise_shape) < 2:
+        raise UsageError("move='start' is for chains of noises (diffusion); this generator has one noise: use 'all'")
+    pool = decode_starts(decode, noise_shape, config, device=device) if pool is None else pool
+    chosen = nearest_starts(pool, matrix, loads)
+    size, total = config.block, max(1, len(loads) * config.steps)
+    out = np.empty((len(loads), matrix.shape[1]))
+    operator = Operator.of(matrix, device)
+    for begin in range(0, len(loads), size):
+        span = slice(begin, min(begin + size, len(loads)))
+        count = span.stop - begin
+        rows = np.minimum(np.arange(padded(count)), count - 1) + begin
+        state = Descent(
+            decode, operator, starting_noise(chosen[rows], noise_shape, config.seed, device), loads[rows], config
+        )
+        for step, loss in state.run():
+            if progress is not None:
+                progress(begin * config.steps + count * step, total, {"loss": loss})
+        out[span] = state.result()[:count].double().cpu().numpy()
+    return out
+
+
+def decode_starts(
+    decode: Decode, noise_shape: tuple[int, ...], config: InversionConfig, *, device: torch.device | str = "cpu"
+) -> NDArray[np.float32]:
+    """TMs of the noise sets to start from, shape (starts, flows)."""
+    parts = []
+    with torch.no_grad():
+        for begin in range(0, config.starts, config.block):
+            count = min(config.block, config.starts - begin)
+            which = np.minimum(np.arange(padded(count)), count - 1) + begin
+            parts.append(decode(starting_noise(which, noise_shape, config.seed, device))[:count].cpu().numpy())
+    return np.concatenate(parts)
+
+
+def starting_noise(
+    which: NDArray[np.int64], noise_shape: tuple[int, ...], seed: int, device: torch.device | str = "cpu"
+) -> Tensor:
+    """The noise sets of these numbers, shape (len(which), *noise_shape); each is drawn from (seed, number) alone."""
+    distinct, place = np.unique(which, return_inverse=True)
+    sets = [torch.randn(noise_shape, generator=generator_of(seed, _STREAM, int(k))) for k in distinct]
+    return torch.stack(sets)[torch.from_numpy(place.ravel())].to(device)
+
+
+def nearest_starts(pool: NDArray[np.float32], matrix: csr_array, loads: Floats) -> NDArray[np.int64]:
+    """Number of the start with the least ``||A x - y||^2`` over the measured rows, shape (T,)."""
+    parts = [(matrix @ pool[begin : begin + 64].T).T for begin in range(0, len(pool), 64)]
+    produced = np.concatenate(parts).astype(float)
+    squares = produced**2
+    chosen = np.empty(len(loads), dtype=np.int64)
+    for begin in range(0, len(loads), 1000):
+        y = loads[begin : begin + 1000]
+        measured = ~np.isnan(y)
+        # the sum of squares without y^2, which is the same for all starts
+        distance = measured.astype(float) @ squares.T - 2 * np.where(measured, y, 0.0) @ produced.T
+        chosen[begin : begin + 1000] = distance.argmin(axis=1)
+    return chosen

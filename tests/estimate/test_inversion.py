@@ -38,7 +38,7 @@ def decoder(flows: int, seed: int = 0):
 
 
 @pytest.fixture(scope="module")
-def A(diamond_routing: Routing):
+def A(diamond_routing: Routing):  # noqa: N802
     return diamond_routing.matrix
 
 

@@ -46,6 +46,7 @@ class Operator:
 
 
 def _torch_csr(matrix: csr_array, device: torch.device | str) -> Tensor:
+    matrix = matrix.sorted_indices()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support", category=UserWarning)
         return torch.sparse_csr_tensor(

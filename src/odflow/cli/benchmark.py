@@ -12,8 +12,10 @@ from odflow.cli.console import Console
 from odflow.cli.inputs import check_output
 from odflow.evaluate import estimation as accuracy
 from odflow.evaluate import speed as timing
+from odflow.evaluate import synthesis as realism
 from odflow.evaluate.estimation import EstimationBenchmark
 from odflow.evaluate.speed import SpeedBenchmark
+from odflow.evaluate.synthesis import SynthesisBenchmark
 
 if TYPE_CHECKING:
     from odflow.evaluate.report import Report
@@ -47,6 +49,28 @@ def estimation(
     console = _prepared(json, markdown, quiet)
     with console.steps() as step:
         result = accuracy.run(setup, progress=step)
+    _finish(console, result, json, markdown)
+
+
+@benchmark.command(help_epilogue="")
+def synthesis(
+    *,
+    setup: Annotated[SynthesisBenchmark, Flat] = SynthesisBenchmark(),  # noqa: B008  (frozen)
+    json: JsonFile = None,
+    markdown: MarkdownFile = None,
+    quiet: opt.Quiet = False,
+    config: opt.Config = None,
+) -> None:
+    """Realism of generated traffic matrices, beside real ones and simple rivals.
+
+    For example:
+
+        odflow benchmark synthesis --dataset abilene --seeds 0 1 2
+        odflow benchmark synthesis --dataset geant --generators diffusion --weeks 4 --markdown table.md
+    """
+    console = _prepared(json, markdown, quiet)
+    with console.steps() as step:
+        result = realism.run(setup, progress=step)
     _finish(console, result, json, markdown)
 
 

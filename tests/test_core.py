@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 EXTRAS = ("torch", "matplotlib", "sklearn", "scoringrules", "zarr", "dask", "distributed", "fastapi", "uvicorn")
 
 CORE_JOB = f"""
@@ -35,6 +37,33 @@ print("done")
 """
 
 
+LEARNED_JOB = f"""
+import sys
+from importlib.machinery import PathFinder
+found = PathFinder.find_spec
+PathFinder.find_spec = lambda name, *rest: None if name.partition(".")[0] in {EXTRAS} else found(name, *rest)
+import numpy as np
+import odflow as of
+import odflow.training
+from odflow.modelfile import ModelFile, write_model
+
+assert odflow.training.TrainingConfig(steps=3).steps == 3
+tm = of.demands(np.ones((1, 2, 2)), ["2026-01-01"], ["a", "b"], 300)
+assert len(odflow.training.data_hash(tm)) == 64
+
+def message(call):
+    try:
+        call()
+    except of.errors.MissingDependencyError as error:
+        return str(error)
+
+print(message(lambda: odflow.training.train))
+for kind in ("TrafficDiffusion", "TrafficVAE", "TrafficWGANGP", "DDPMTME", "VAETME", "WGANTME"):
+    write_model("m.safetensors", ModelFile(kind, {{}}, {{}}))
+    print(message(lambda: of.load("m.safetensors")))
+"""
+
+
 def python(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, check=False)
 
@@ -42,6 +71,24 @@ def python(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProc
 def test_estimating_needs_no_extra(tmp_path: Path):
     run = python("-W", "error", "-c", CORE_JOB, cwd=tmp_path)
     assert (run.stdout, run.stderr, run.returncode) == ("done\n", "", 0)
+
+
+def test_what_is_learnt_asks_for_torch(tmp_path: Path):
+    run = python("-W", "error", "-c", LEARNED_JOB, cwd=tmp_path)
+    assert (run.stderr, run.returncode) == ("", 0)
+    messages = run.stdout.splitlines()
+    assert len(messages) == 7
+    for message in messages:
+        assert message.endswith(" needs torch; install it with: pip install 'odflow[learn]'")
+
+
+@pytest.mark.parametrize(
+    "module", ["odflow", "odflow.estimate", "odflow.evaluate", "odflow.training", "odflow.cli.app"]
+)
+def test_torch_is_imported_only_where_it_is_used(module: str):
+    code = f"import sys, {module}; print(*sorted({{'torch', 'matplotlib', 'sklearn'}} & set(sys.modules)))"
+    run = python("-c", code)
+    assert (run.stdout, run.stderr, run.returncode) == ("\n", "", 0)
 
 
 def quickest(*arguments: str) -> float:

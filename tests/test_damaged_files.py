@@ -144,7 +144,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["ab1", "x"]), inner, max_size=2),
     max_leaves=4,
 )
-FIELDS = ("estimator", "parameters", "nodes", "history_end", "odflow")
+FIELDS = ("kind", "estimator", "parameters", "nodes", "history_end", "odflow")
 PARAMETERS = (
     "noise",
     "half_life",

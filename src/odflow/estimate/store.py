@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,15 +70,10 @@ def load(path: str | Path) -> Any:
         If the model needs torch and it is not installed.
     """
     model = read_model(path)
+    if model.kind in _GENERATORS + _GENERATIVE and not find_spec("torch"):
+        raise MissingDependencyError(f"{path}: {model.kind} needs torch; install it with: pip install 'odflow[learn]'")
     try:
         return _restored(model)
-    except MissingDependencyError:
-        raise
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        message = f"{path}: a {model.kind} needs torch; install it with: pip install 'odflow[learn]'"
-        raise MissingDependencyError(message) from error
     except (LookupError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise FormatError(path, f"is not a model saved by odflow ({type(error).__name__}: {error})") from error
     except OdflowError as error:
@@ -97,7 +93,7 @@ def _restored(model: ModelFile) -> Any:
         return restore(model)
     if model.kind == "TrainingCheckpoint":
         raise OdflowError("it is the checkpoint of a training that can be resumed, not yet a model")
-    raise OdflowError(f"a {model.kind} is unknown to this version of odflow")
+    raise OdflowError(f"its kind, {model.kind}, is unknown to this version of odflow")
 
 
 def _classical(model: ModelFile) -> Estimator:

@@ -18,35 +18,39 @@ class Average:
         The tensors to follow, the very ones that the optimizers change.
     decay : float
         The average keeps min(decay, (1 + k) / (10 + k)) of itself at step k.
+
+    Attributes
+    ----------
+    values : dict of str to Tensor
+        The average, by the same names.
     """
 
     def __init__(self, weights: Mapping[str, Tensor], decay: float) -> None:
-        self.decay = decay
-        self.weights = dict(weights)
-        self.values = {name: tensor.detach().clone() for name, tensor in weights.items()}
-        floating = [name for name, tensor in weights.items() if tensor.is_floating_point()]
-        kinds = {self.values[name].dtype for name in floating}
-        self._averaged = [[name for name in floating if self.values[name].dtype == kind] for kind in kinds]
-        self._copied = [name for name in weights if name not in set(floating)]
+        self.values = _clones(weights)
+        self._weights, self._decay = weights, decay
+        kinds = {tensor.dtype for tensor in weights.values()}
+        self._groups = {kind: [name for name in weights if weights[name].dtype == kind] for kind in kinds}
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Follow the weights after step `step` (from 0 on)."""
-        share = 1 - min(self.decay, (1 + step) / (10 + step))
-        for names in self._averaged:
-            torch._foreach_lerp_([self.values[n] for n in names], [self.weights[n] for n in names], share)
-        for name in self._copied:
-            self.values[name].copy_(self.weights[name])
+        share = 1 - min(self._decay, (1 + step) / (10 + step))
+        for kind, names in self._groups.items():
+            values, weights = [self.values[name] for name in names], [self._weights[name] for name in names]
+            if kind.is_floating_point:
+                torch._foreach_lerp_(values, weights, share)
+            else:
+                torch._foreach_copy_(values, weights)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Put the average in the place of the weights for a while."""
-        own = {name: tensor.detach().clone() for name, tensor in self.weights.items()}
-        assign(self.weights, self.values)
+        own = _clones(self._weights)
+        assign(self._weights, self.values)
         try:
             yield
         finally:
-            assign(self.weights, own)
+            assign(self._weights, own)
 
 
 @torch.no_grad()
@@ -54,3 +58,7 @@ def assign(weights: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
     """Write values into weights of the same names."""
     for name, tensor in weights.items():
         tensor.copy_(values[name])
+
+
+def _clones(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in weights.items()}

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,7 +19,14 @@ from odflow.errors import FormatError, OdflowError
 from odflow.modelfile import ModelFile, read_model, write_model
 from odflow.training.config import TrainingConfig
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Named = Mapping[str, Tensor]
+    Optimizers = Mapping[str, torch.optim.Optimizer]
+
 _KIND = "TrainingCheckpoint"
+_PARTS = ("weights", "average", "best")
 _FREE = ("device", "checkpoint_every")  # change nothing of what is learnt
 
 
@@ -33,62 +42,64 @@ class Standing:
     stopped: bool = False
 
 
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """What a checkpoint holds: named tensors of each part, and the state of each optimizer by parameter."""
+
+    standing: Standing
+    tensors: dict[str, dict[str, Tensor]]
+    optimizers: dict[str, dict[int, dict[str, Any]]]
+
+
 def identity_of(
-    config: TrainingConfig, data: Tensor, validation: Tensor | None, identity: Mapping[str, str]
+    config: TrainingConfig, data: Tensor, validation: Tensor | None, weights: Named, identity: Mapping[str, str]
 ) -> dict[str, str]:
-    """What must be the same for a checkpoint to be continued, by name."""
-    settings = {f.name: repr(getattr(config, f.name)) for f in fields(config) if f.name not in _FREE}
-    tensors = {"training data": _hash(data), "validation data": "none" if validation is None else _hash(validation)}
-    return {"configuration": type(config).__name__, **settings, **identity, **tensors}
+    """What must be the same for a checkpoint to be continued: text by name."""
+    shapes = json.dumps([[name, [*tensor.shape], str(tensor.dtype)] for name, tensor in weights.items()])
+    return {
+        "kind of configuration": type(config).__name__,
+        **identity,
+        **{f.name: repr(getattr(config, f.name)) for f in fields(config) if f.name not in _FREE},
+        "training data": _hash(data),
+        "validation data": "none" if validation is None else _hash(validation),
+        "model": hashlib.sha256(shapes.encode()).hexdigest(),
+    }
 
 
 def _hash(tensor: Tensor) -> str:
-    array = tensor.detach().cpu().contiguous()
-    return hashlib.sha256(f"{tuple(array.shape)} {array.dtype}".encode() + array.numpy().tobytes()).hexdigest()[:16]
-
-
-def state_of(
-    weights: Mapping[str, Tensor], extra: Mapping[str, Mapping[str, Tensor]], optimizers: Mapping[str, Any]
-) -> tuple[dict[str, Tensor], dict[str, float]]:
-    """All tensors and all plain numbers of a training, by name."""
-    tensors = {f"weights/{name}": tensor for name, tensor in weights.items()}
-    tensors |= {f"{kind}/{name}": tensor for kind, values in extra.items() for name, tensor in values.items()}
-    numbers: dict[str, float] = {}
-    for name, optimizer in optimizers.items():
-        for index, values in optimizer.state_dict()["state"].items():
-            for key, value in values.items():
-                place = f"optimizers/{name}/{index}/{key}"
-                if isinstance(value, Tensor):
-                    tensors[place] = value
-                elif value is not None:
-                    numbers[place] = value
-    return tensors, numbers
+    array = np.ascontiguousarray(tensor.detach().cpu().numpy())
+    digest = hashlib.sha256(f"{array.shape} {array.dtype}".encode())
+    digest.update(array.data)
+    return digest.hexdigest()
 
 
 def save(
     path: Path,
-    standing: Standing,
     identity: Mapping[str, str],
-    tensors: Mapping[str, Tensor],
-    numbers: dict[str, float],
+    standing: Standing,
+    tensors: Mapping[str, Named],
+    optimizers: Optimizers,
 ) -> None:
-    """Write a checkpoint; the one before stays until this one is whole."""
-    arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
-    header = {"standing": asdict(standing), "identity": dict(identity), "numbers": numbers}
-    write_model(path, ModelFile(_KIND, header | {"checksum": _checksum(header, arrays)}, arrays))
+    """Write a checkpoint; the one before stays until this one is whole.
 
-
-@dataclass(frozen=True, eq=False)
-class Checkpoint:
-    """What a checkpoint holds."""
-
-    standing: Standing
-    tensors: dict[str, Tensor]
-    numbers: dict[str, float]
-
-    def under(self, place: str) -> dict[str, Tensor]:
-        """Tensors whose name starts with `place`, by the rest of it."""
-        return {name.removeprefix(place): tensor for name, tensor in self.tensors.items() if name.startswith(place)}
+    Raises
+    ------
+    OdflowError
+        If the file cannot be written.
+    """
+    named = {f"{part}/{name}": tensor for part, values in tensors.items() for name, tensor in values.items()}
+    numbers: dict[str, float] = {}
+    for name, optimizer in optimizers.items():
+        for index, state in optimizer.state_dict()["state"].items():
+            for key, value in state.items():
+                place = f"optimizers/{name}/{index}/{key}"
+                if isinstance(value, Tensor):
+                    named[place] = value
+                else:
+                    numbers[place] = value
+    arrays = {name: np.asarray(tensor.detach().cpu().numpy(), order="C") for name, tensor in named.items()}
+    header = {"identity": dict(identity), "standing": asdict(standing), "numbers": numbers}
+    write_model(path, ModelFile(_KIND, {**header, "checksum": _checksum(header, arrays)}, arrays))
 
 
 def read(path: Path, identity: Mapping[str, str]) -> Checkpoint:
@@ -99,41 +110,44 @@ def read(path: Path, identity: Mapping[str, str]) -> Checkpoint:
     FormatError
         If it is damaged or no checkpoint.
     OdflowError
-        If it is of another configuration or other data.
+        If it cannot be read, or is of another configuration or other data.
     """
     model = read_model(path)
     if model.kind != _KIND:
-        raise FormatError(path, f"is a {model.kind}, expected a checkpoint of a training")
+        raise FormatError(path, f"is a {model.kind}, expected the checkpoint of a training")
+    header: dict[str, Any] = {name: model.header.get(name) for name in ("identity", "standing", "numbers")}
+    if _checksum(header, model.tensors) != model.header.get("checksum"):
+        raise FormatError(path, "is a damaged checkpoint, its checksum is wrong; train again without resuming")
     try:
-        header = {name: model.header[name] for name in ("standing", "identity", "numbers")}
-        whole = _checksum(header, model.tensors) == model.header["checksum"]
-        if not whole:
-            raise ValueError("its checksum is another")
+        _check_identity(path, dict(header["identity"]), identity)
         standing = Standing(**header["standing"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise FormatError(path, f"is a damaged checkpoint ({error}); train again without resuming") from error
-    _check_identity(path, header["identity"], identity)
-    tensors = {name: torch.from_numpy(array) for name, array in model.tensors.items()}
-    return Checkpoint(standing, tensors, header["numbers"])
+        tensors: dict[str, dict[str, Tensor]] = {part: {} for part in _PARTS}
+        optimizers: dict[str, dict[int, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
+        for place, value in (*model.tensors.items(), *header["numbers"].items()):
+            part, _, rest = place.partition("/")
+            found = torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+            if part == "optimizers":
+                name, index, key = rest.rsplit("/", 2)
+                optimizers[name][int(index)][key] = found
+            else:
+                tensors[part][rest] = found
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise FormatError(path, f"is a checkpoint that does not fit together ({error})") from error
+    return Checkpoint(standing, tensors, optimizers)
 
 
-def _checksum(header: Mapping[str, Any], arrays: Mapping[str, Any]) -> int:
+def _checksum(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> int:
     value = zlib.crc32(json.dumps(header, sort_keys=True).encode())
     for name in sorted(arrays):
-        value = zlib.crc32(arrays[name].tobytes(), zlib.crc32(name.encode(), value))
+        value = zlib.crc32(np.ascontiguousarray(arrays[name]).data, zlib.crc32(name.encode(), value))
     return value
 
 
 def _check_identity(path: Path, there: Mapping[str, str], here: Mapping[str, str]) -> None:
-    names = [name for name in (*here, *there) if there.get(name) != here.get(name)]
-    if not names:
+    different = [name for name in {**here, **there} if there.get(name) != here.get(name)]
+    if not different:
         return
-    name = names[0]
-    what = (
-        f"its {name} is another"
-        if name.endswith("data")
-        else f"{name} is {there.get(name, 'not set')} there and {here.get(name, 'not set')} here"
-    )
-    raise OdflowError(
-        f"{path}: is a checkpoint of another training: {what}; train without resuming, or name another file"
-    )
+    before, now = (values.get(different[0], "not set") for values in (there, here))
+    digests = len(before) == 64 or len(now) == 64
+    what = f"the {different[0]} differs" if digests else f"{different[0]} is {before} there, {now} here"
+    raise OdflowError(f"{path}: is the checkpoint of another training: {what}; do not resume, or name another file")

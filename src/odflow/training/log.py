@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Self, TextIO
 
 from odflow.errors import OdflowError, UsageError
@@ -37,16 +37,16 @@ class LossLog:
             self._names = rows[0][len(_FIRST) :]
         with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows(rows)
-        self._file: TextIO = path.open("a", newline="", encoding="utf-8")
+        with self._plainly():
+            self._file: TextIO = path.open("a", newline="", encoding="utf-8")
         self._writer = csv.writer(self._file)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        with self._plainly():
+            self._file.close()
 
     def write(self, step: int, seconds: float, losses: Mapping[str, float]) -> None:
         """Add a row.
@@ -55,18 +55,27 @@ class LossLog:
         ------
         UsageError
             If a loss was not in the first row.
+        OdflowError
+            If the file cannot be written.
         """
-        if self._names is None:
-            self._names = list(losses)
-            self._writer.writerow([*_FIRST, *self._names])
-        if unknown := set(losses) - set(self._names):
-            raise UsageError(f"loss '{min(unknown)}' at step {step} is new; a task gives the same losses at every step")
-        self._writer.writerow([step, f"{seconds:.3f}", *(repr(losses[n]) if n in losses else "" for n in self._names)])
+        with self._plainly():
+            if self._names is None:
+                self._names = list(losses)
+                self._writer.writerow([*_FIRST, *self._names])
+            if unknown := set(losses) - set(self._names):
+                raise UsageError(f"loss '{min(unknown)}' is new at step {step}; name the same losses at every step")
+            values = [repr(losses[name]) if name in losses else "" for name in self._names]
+            self._writer.writerow([step, f"{seconds:.3f}", *values])
 
     def flush(self) -> None:
         """Bring all rows to the file."""
-        try:
+        with self._plainly():
             self._file.flush()
+
+    @contextmanager
+    def _plainly(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise OdflowError(f"cannot write {self.path}: {error.strerror or error}") from error
 

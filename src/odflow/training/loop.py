@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from odflow.errors import OdflowError, UsageError
 from odflow.training.average import Average, assign
-from odflow.training.checkpoint import Standing, identity_of, read, save, state_of
+from odflow.training.checkpoint import Standing, identity_of, read, save
 from odflow.training.config import TrainingConfig
 from odflow.training.interrupts import deferred
 from odflow.training.log import LossLog
@@ -125,6 +126,8 @@ def _check(
         raise UsageError(f"patience is {config.patience}, but there is no validation data to stop early by")
     if resume and checkpoint is None:
         raise UsageError("resume needs the checkpoint to resume from")
+    if checkpoint is not None and (checkpoint.is_dir() or not os.access(checkpoint.parent, os.W_OK)):
+        raise OdflowError(f"cannot write {checkpoint}: it is a folder, or in a folder that cannot be written to")
 
 
 class _Run:
@@ -139,7 +142,6 @@ class _Run:
         identity: Mapping[str, str],
     ) -> None:
         self.task, self.config, self.checkpoint = task, config, checkpoint
-        self.identity = identity_of(config, data, validation, identity) if checkpoint else {}
         device = device_of(config.device)
         for module in task.modules.values():
             module.to(device)
@@ -150,12 +152,9 @@ class _Run:
             for name, module in task.modules.items()
             for key, tensor in module.state_dict().items()
         }
+        self.identity = identity_of(config, data, validation, self.weights, identity) if checkpoint else {}
         self.average = Average(self.weights, config.ema) if config.ema else None
         self.best: dict[str, Tensor] = {}
-        self.parameters = {
-            name: [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
-            for name, optimizer in task.optimizers.items()
-        }
         self.first_rates = {
             name: [group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups]
             for name, optimizer in task.optimizers.items()
@@ -167,48 +166,51 @@ class _Run:
             self._restore(checkpoint)
 
     def train(self, log: Path | None, progress: Progress | None) -> Trained:
-        config, standing, task = self.config, self.standing, self.task
+        config, standing = self.config, self.standing
         started, told = time.perf_counter() - standing.seconds, 0.0
-        for module in task.modules.values():
-            module.train()
-        with ExitStack() as stack:
-            interrupts = stack.enter_context(deferred())
-            losses_log = stack.enter_context(LossLog(log, standing.step) if log else nullcontext())
-            while standing.step < config.steps and not standing.stopped:
-                step = standing.step
-                standing.losses = self._step(step)
-                if self.average:
-                    self.average.update(step)
-                standing.step, standing.seconds = step + 1, time.perf_counter() - started
-                last = standing.step == config.steps
-                if self.validation is not None and (standing.step % config.validate_every == 0 or last):
-                    self._validate(self.validation)
-                if losses_log:
-                    losses_log.write(standing.step, standing.seconds, standing.losses)
-                last = last or standing.stopped
-                if last or interrupts or standing.step % config.checkpoint_every == 0:
-                    self._check_weights()
-                    if losses_log:
-                        losses_log.flush()
-                    self._save()
-                if interrupts:
-                    break
-                if progress and (last or time.perf_counter() - told > _TELL_S):
-                    told = time.perf_counter()
-                    progress(standing.step, config.steps, standing.losses)
-        self._finish()
+        self._mode(training=True)
+        whole = True  # whether the weights are those at the end of a step
+        with deferred() as interrupts, LossLog(log, standing.step) if log else nullcontext() as losses:
+            try:
+                while standing.step < config.steps and not standing.stopped:
+                    whole = False
+                    self._step()
+                    standing.seconds = time.perf_counter() - started
+                    if losses:
+                        losses.write(standing.step, standing.seconds, standing.losses)
+                    whole = True
+                    last = standing.step == config.steps or standing.stopped
+                    if last or interrupts or standing.step % config.checkpoint_every == 0:
+                        self._save(losses)
+                    if interrupts:
+                        break
+                    if progress and (last or time.perf_counter() - told > _TELL_S):
+                        told = time.perf_counter()
+                        progress(standing.step, config.steps, standing.losses)
+            except KeyboardInterrupt:
+                if whole and not interrupts:
+                    self._save(losses)
+                raise
+        assign(self.weights, self.best or self._averaged())
+        self._mode(training=False)
         return Trained(standing.step, dict(standing.losses), standing.best, standing.stopped, standing.seconds)
 
-    def _step(self, step: int) -> dict[str, float]:
+    def _step(self) -> None:
+        step = self.standing.step
         for name, optimizer in self.task.optimizers.items():
             for group, first in zip(optimizer.param_groups, self.first_rates[name], strict=True):
                 group["lr"] = first * self.config.decay(step)
         losses = self.task.step(self._rows(step), step, generator_of(self.config.seed, _STEP, step), self._update)
-        values = {name: float(loss) for name, loss in losses.items()}
-        for name, value in values.items():
+        self.standing.losses = {name: float(loss) for name, loss in losses.items()}
+        self.standing.step = step + 1
+        for name, value in self.standing.losses.items():
             if not math.isfinite(value):
-                raise self._diverged(f"loss '{name}' is {value}", step)
-        return values
+                raise self._diverged(f"loss '{name}' is {value}")
+        if self.average:
+            self.average.update(step)
+        due = self.standing.step % self.config.validate_every == 0 or self.standing.step == self.config.steps
+        if due and self.validation is not None:
+            self._validate(self.validation)
 
     def _rows(self, step: int) -> Tensor:
         epoch, place = divmod(step, len(self.data) // self.batch)
@@ -218,69 +220,62 @@ class _Run:
         return self.data[self.order[place * self.batch : (place + 1) * self.batch]]
 
     def _update(self, optimizer: str, loss: Tensor) -> None:
-        parameters = self.parameters[optimizer]
-        for parameter in parameters:
+        everything = [p for group in self.task.optimizers[optimizer].param_groups for p in group["params"]]
+        for parameter in everything:
             parameter.grad = None
-        loss.backward(inputs=parameters)
+        learning = [p for p in everything if p.requires_grad]
+        loss.backward(inputs=learning)
         if self.config.clip:
-            torch.nn.utils.clip_grad_norm_(parameters, self.config.clip, foreach=True)
+            torch.nn.utils.clip_grad_norm_(learning, self.config.clip, foreach=True)
         self.task.optimizers[optimizer].step()
 
-    def _validate(self, data: Tensor) -> None:
-        standing = self.standing
+    def _mode(self, training: bool) -> None:
         for module in self.task.modules.values():
-            module.eval()
+            module.train(training)
+
+    def _validate(self, data: Tensor) -> None:
+        standing, patience = self.standing, self.config.patience
+        self._mode(training=False)
         with torch.no_grad(), self.average.applied() if self.average else nullcontext():
             loss = float(self.task.validate(data, generator_of(self.config.seed, _VALIDATION)))
-        for module in self.task.modules.values():
-            module.train()
+        self._mode(training=True)
         if not math.isfinite(loss):
-            raise self._diverged(f"the validation loss is {loss}", standing.step - 1)
+            raise self._diverged(f"the validation loss is {loss}")
         if standing.best is None or loss < standing.best:
             standing.best, standing.worse = loss, 0
-            if self.config.patience:
+            if patience:
                 self.best = {name: tensor.clone() for name, tensor in self._averaged().items()}
         else:
             standing.worse += 1
-            standing.stopped = bool(self.config.patience) and standing.worse >= self.config.patience
+            standing.stopped = 0 < patience <= standing.worse
 
     def _averaged(self) -> dict[str, Tensor]:
         return self.average.values if self.average else self.weights
 
-    def _finish(self) -> None:
-        assign(self.weights, self.best or self._averaged())
-        for module in self.task.modules.values():
-            module.eval()
-
-    def _check_weights(self) -> None:
-        for name, tensor in self.weights.items():
-            if not torch.isfinite(tensor).all():
-                raise self._diverged(f"weights '{name}' are no longer finite", self.standing.step - 1)
-
-    def _diverged(self, what: str, step: int) -> OdflowError:
-        rate = self.config.learning_rate * self.config.decay(step)
+    def _diverged(self, what: str) -> OdflowError:
+        rate = self.config.learning_rate * self.config.decay(self.standing.step - 1)
         return OdflowError(
-            f"training stopped at step {step + 1}: {what}; lower learning_rate (it was {rate:.3g} there) or clip "
-            f"({self.config.clip:g}), and look for extreme values in the data"
+            f"training stopped at step {self.standing.step}: {what}; lower learning_rate (it was {rate:.3g} there) "
+            f"or clip ({self.config.clip:g}), and look for extreme values in the data"
         )
 
-    def _save(self) -> None:
+    def _save(self, losses: LossLog | None) -> None:
+        for name, tensor in self.weights.items():
+            if not torch.isfinite(tensor).all():
+                raise self._diverged(f"weights '{name}' are no longer finite")
+        if losses:
+            losses.flush()
         if self.checkpoint:
-            extra = {"best": self.best} | ({"average": self.average.values} if self.average else {})
-            tensors, numbers = state_of(self.weights, extra, self.task.optimizers)
-            save(self.checkpoint, self.standing, self.identity, tensors, numbers)
+            average = self.average.values if self.average else {}
+            tensors = {"weights": self.weights, "average": average, "best": self.best}
+            save(self.checkpoint, self.identity, self.standing, tensors, self.task.optimizers)
 
     def _restore(self, path: Path) -> None:
         found = read(path, self.identity)
         self.standing = found.standing
-        assign(self.weights, found.under("weights/"))
+        assign(self.weights, found.tensors["weights"])
         if self.average:
-            assign(self.average.values, found.under("average/"))
-        self.best = {name: t.to(self.data.device) for name, t in found.under("best/").items()}
+            assign(self.average.values, found.tensors["average"])
+        self.best = {name: tensor.to(self.data.device) for name, tensor in found.tensors["best"].items()}
         for name, optimizer in self.task.optimizers.items():
-            state: dict[int, dict[str, object]] = {}
-            for place, value in (found.under(f"optimizers/{name}/") | found.numbers).items():
-                index, _, key = place.removeprefix(f"optimizers/{name}/").partition("/")
-                if index.isdecimal():
-                    state.setdefault(int(index), {})[key] = value
-            optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": found.optimizers[name]})

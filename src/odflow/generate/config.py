@@ -82,9 +82,10 @@ class DiffusionConfig(GeneratorConfig):
         Of the denoiser; 0 = 256 for the MLP, 32 channels for the U-Net.
     blocks : int
         Of the MLP.
-    prediction : {"noise", "velocity"}
-        What the denoiser's output is and its loss compares: the noise, or
-        ``sqrt(alpha_bar) noise - sqrt(1 - alpha_bar) x_0`` (Salimans, Ho 2022), from which the noise follows.
+    loss : {"velocity", "noise"}
+        What the denoiser's loss compares: the noise (Ho et al. 2020), or the velocity
+        ``sqrt(alpha_bar) noise - sqrt(1 - alpha_bar) x_0`` (Salimans, Ho 2022), which weighs noisy
+        steps more. The network's output is the velocity either way.
     sampling_steps : int
         S, denoiser evaluations per TM (DDIM).
     eta : float
@@ -101,7 +102,7 @@ class DiffusionConfig(GeneratorConfig):
     denoiser: Literal["mlp", "unet"] = "mlp"
     width: int = 0
     blocks: int = 4
-    prediction: Literal["noise", "velocity"] = "noise"
+    loss: Literal["velocity", "noise"] = "velocity"
     sampling_steps: int = 50
     eta: float = 1.0
 
@@ -113,7 +114,7 @@ class DiffusionConfig(GeneratorConfig):
         one_of("reconstruction", self.reconstruction, ("l1", "l2"))
         one_of("schedule", self.schedule, ("linear", "cosine"))
         one_of("denoiser", self.denoiser, ("mlp", "unet"))
-        one_of("prediction", self.prediction, ("noise", "velocity"))
+        one_of("loss", self.loss, ("velocity", "noise"))
         if not self.sampling_steps <= self.diffusion_steps <= MOST_STEPS:
             raise UsageError(
                 f"diffusion_steps is {self.diffusion_steps}, expected a number "
@@ -129,4 +130,12 @@ class DiffusionConfig(GeneratorConfig):
         The number of pre-training steps, the averaging of the weights and the limit of the gradient
         are ours, the paper names none.
         """
-        return cls(epochs=100, batch=32, denoiser="unet", reconstruction="l2", pretrain_steps=5000, sampling_steps=200)
+        return cls(
+            epochs=100,
+            batch=32,
+            denoiser="unet",
+            reconstruction="l2",
+            loss="noise",
+            pretrain_steps=5000,
+            sampling_steps=200,
+        )

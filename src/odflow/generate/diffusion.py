@@ -81,15 +81,15 @@ class DiffusionTask:
         return functional.mse_loss(recovered, batch)
 
     def _denoising(self, latents: Tensor, generator: torch.Generator) -> Tensor:
-        """Mean of ``(eps - D(sqrt(a) x_0 + sqrt(1 - a) eps, t))^2`` at random steps t, a = alpha_bar_t."""
+        """Mean square of ``eps - eps_hat`` (or of the velocities) at random diffusion steps."""
         rows, device = len(latents), latents.device
         t = torch.randint(len(self.alpha_bars), (rows,), generator=generator)
         noise = torch.randn(latents.shape, generator=generator).to(device)
-        signal = self.alpha_bars[t].sqrt()[:, None].to(device)
-        spread = (1 - self.alpha_bars[t]).sqrt()[:, None].to(device)
-        target = noise if self.config.prediction == "noise" else signal * noise - spread * latents
-        output = self.modules["denoiser"](signal * latents + spread * noise, t.to(device))
-        return functional.mse_loss(output, target)
+        bars = self.alpha_bars[t][:, None].to(device)
+        signal, spread = bars.sqrt(), (1 - bars).sqrt()
+        velocity = self.modules["denoiser"](signal * latents + spread * noise, t.to(device))
+        error = velocity - (signal * noise - spread * latents)
+        return (signal * error if self.config.loss == "noise" else error).square().mean()
 
 
 class TrafficDiffusion(TrafficGenerator):
@@ -169,10 +169,8 @@ class TrafficDiffusion(TrafficGenerator):
         network = self.networks_["denoiser"]
 
         def noise_in(x: Tensor, t: Tensor) -> Tensor:
-            output: Tensor = network(x, t[:1])
-            if self.config.prediction == "noise":
-                return output
             bar = alpha_bars[t[:1]]
-            return bar.sqrt() * output + (1 - bar).sqrt() * x
+            noise: Tensor = bar.sqrt() * network(x, t[:1]) + (1 - bar).sqrt() * x
+            return noise
 
         return noise_in

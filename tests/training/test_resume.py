@@ -147,7 +147,7 @@ def test_a_checkpoint_of_another_model(rivals, data, validation, half_way: Path)
             super().__init__()
             self.modules["more"] = nn.Linear(2, 2)
 
-    with pytest.raises(OdflowError, match="the model differs"):
+    with pytest.raises(OdflowError, match="the shape of the model differs"):
         resume(Wider, data, validation, half_way)
 
 

@@ -62,7 +62,7 @@ def identity_of(
         **{f.name: repr(getattr(config, f.name)) for f in fields(config) if f.name not in _FREE},
         "training data": _hash(data),
         "validation data": "none" if validation is None else _hash(validation),
-        "model": hashlib.sha256(shapes.encode()).hexdigest(),
+        "shape of the model": hashlib.sha256(shapes.encode()).hexdigest(),
     }
 
 

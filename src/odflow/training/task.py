@@ -26,6 +26,10 @@ class Progress(Protocol):
 class Task(Protocol):
     """A model with its losses.
 
+    All that is random in it must come from the generators it is given: a layer that draws from
+    torch's global one (``nn.Dropout``), and buffers that are replaced rather than changed in place,
+    would make a resumed training differ.
+
     Attributes
     ----------
     modules : dict of str to Module

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Protocol
 
 from odflow import labels
 from odflow.errors import UsageError
 from odflow.evaluate.protocol import named_dataset
-from odflow.evaluate.report import command_line, provenance
+from odflow.evaluate.report import Provenance, command_line, provenance
 from odflow.evaluate.synthesis_real import LEAST, RealTMs, floor_of_days, floor_of_halves, score_synthesis
 from odflow.evaluate.synthesis_result import Compared, SynthesisResult, SynthesisRow
 from odflow.evaluate.synthesis_rivals import RIVALS, rival
@@ -152,10 +154,10 @@ def run(
             left_out=real.left_out,
             samples=n,
             axes=real.space.axes.shape[1],
-            share=real.space.share,
+            share=float(real.space.shares.sum()),
         ),
         rows=tuple(rows),
-        provenance=provenance(command, config.seeds[0]),
+        provenance=_provenance(command, config.seeds[0]),
     )
 
 
@@ -166,7 +168,10 @@ def _floors(real: RealTMs, n: int, seeds: tuple[int, ...], tell: Callable[[str],
         halves.append(floor_of_halves(real, n, seed=seed))
         days.append(floor_of_days(real, n, seed=seed))
     random = "two disjoint random sets of training TMs: the same distribution, and the same hours"
-    daily = "training TMs of every second day against those of the days between: new days of the same weeks"
+    daily = (
+        "training TMs of every second day against those of the days between: new days of the same weeks; "
+        "the classifier knows a day by its TMs of the same hours"
+    )
     return [
         SynthesisRow("real, random halves", random, "floor", tuple(halves)),
         SynthesisRow("real, alternating days", daily, "floor", tuple(days)),
@@ -239,6 +244,15 @@ def _words(model: Any) -> str:
     changed = {f.name: getattr(settings, f.name) for f in fields(settings) if f.name not in ("seed", "device")}
     words = [f"{key} {value}" for key, value in changed.items() if value != getattr(type(settings), key, None)]
     return f"{name}, {', '.join(words) or 'all defaults'}"
+
+
+def _provenance(command: str, seed: int) -> Provenance:
+    """With the versions of the libraries that train generators and classifiers."""
+    base, more = provenance(command, seed), {}
+    for name in ("scikit-learn", "torch"):
+        with suppress(PackageNotFoundError):
+            more[name] = version(name)
+    return replace(base, libraries={**base.libraries, **more})
 
 
 def _span(array: xr.DataArray) -> str:

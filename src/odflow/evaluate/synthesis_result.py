@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -12,8 +12,6 @@ from odflow.errors import UsageError
 from odflow.evaluate.report import Provenance, Report, markdown_table, number, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rich.table import Table
 
     from odflow.evaluate.synthesis import SynthesisBenchmark
@@ -86,6 +84,26 @@ class SynthesisRow:
     def loss(self, measure: str) -> float:
         """Mean of :meth:`SynthesisScore.loss` over the seeds."""
         return fmean(score.loss(measure) for score in self.scores)
+
+
+class _Column(NamedTuple):
+    heading: str
+    field: str
+    digits: int
+    factor: float = 1.0
+
+    def mean(self, row: SynthesisRow) -> str:
+        """Mean over the seeds."""
+        return _fixed(self.factor * row.mean(self.field), self.digits)
+
+    def spread(self, row: SynthesisRow) -> str:
+        """Mean and standard deviation over the seeds."""
+        values = [self.factor * getattr(score, self.field) for score in row.scores]
+        return self.mean(row) + (f" ± {_fixed(stdev(values), self.digits)}" if len(values) > 1 else "")
+
+
+def _fixed(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if abs(value) < 1e5 else number(value)
 
 
 @dataclass(frozen=True)
@@ -185,7 +203,7 @@ class SynthesisResult(Report):
         lines = [f"## {self.title}", "", *self.provenance.lines()]
         lines += [f"- data: {c.dataset}, sha256 `{c.sha256}`", f"- training TMs: {c.history}; {c.left_out} left out"]
         lines += [f"- {c.samples} TMs on either side; PCA space of {c.axes} axes with {c.share:.0%} of the variance"]
-        headings = ("TMs", *(name for name, _ in _COLUMNS), "W1 / floor", "fit s", "sample s")
+        headings = ("TMs", *(column.heading for column in _COLUMNS), "W1 / floor", "fit s", "sample s")
         lines += ["", markdown_table(headings, [self._cells(row) for row in self.rows])]
         names = [row.generator for row in self._contenders]
         if len(names) > 1:
@@ -198,46 +216,36 @@ class SynthesisResult(Report):
         """The main table for the terminal."""
         from rich.table import Table
 
-        table = Table(title=self.title, caption=f"{self.compared.samples} TMs on either side")
+        caption = f"{self.compared.samples} TMs on either side; means over the seeds"
+        table = Table(title=self.title, caption=caption)
         table.add_column("TMs")
-        for heading, _ in _COLUMNS:
-            table.add_column(heading, justify="right")
+        for column in _COLUMNS:
+            table.add_column(column.heading, justify="right")
         for kind in dict.fromkeys(row.kind for row in self.rows):
             table.add_section()
             for row in self.rows:
                 if row.kind == kind:
-                    table.add_row(row.generator, *(_cell(row, show) for _, show in _COLUMNS))
+                    table.add_row(row.generator, *(column.mean(row) for column in _COLUMNS))
         return table
 
     def _cells(self, row: SynthesisRow) -> list[str]:
-        costs = [number(value, 1) for value in (row.fit_s, row.sample_s)]
-        return [
-            marked(row),
-            *(_cell(row, show) for _, show in _COLUMNS),
-            number(self.above_floor(row.generator)),
-            *costs,
-        ]
+        costs = ["-" if np.isnan(value) else f"{value:.1f}" for value in (row.fit_s, row.sample_s)]
+        cells = [column.spread(row) for column in _COLUMNS]
+        return [marked(row), *cells, f"{self.above_floor(row.generator):.2f}", *costs]
 
     def _wins(self, one: str, other: str) -> str:
         return "" if one == other else str(len(self.better(one, other)))
 
 
-_COLUMNS: tuple[tuple[str, Callable[[SynthesisScore], float]], ...] = (
-    ("W1 by volume", lambda s: s.wasserstein),
-    ("by flow", lambda s: s.wasserstein_by_flow),
-    ("correlation", lambda s: s.correlation),
-    ("Fréchet", lambda s: s.frechet),
-    ("MMD² x 1000", lambda s: 1e3 * s.mmd),
-    ("AUC", lambda s: s.auc),
-    ("nearest", lambda s: s.nearest),
+_COLUMNS = (
+    _Column("W1 by volume", "wasserstein", 4),
+    _Column("W1 by flow", "wasserstein_by_flow", 3),
+    _Column("correlation", "correlation", 4),
+    _Column("Fréchet", "frechet", 2),
+    _Column("MMD² x 1000", "mmd", 2, 1e3),
+    _Column("AUC", "auc", 3),
+    _Column("nearest", "nearest", 3),
 )
-
-
-def _cell(row: SynthesisRow, show: Callable[[SynthesisScore], float]) -> str:
-    values = [show(score) for score in row.scores]
-    if len(values) == 1:
-        return number(values[0])
-    return f"{number(fmean(values))} ± {number(stdev(values))}"
 
 
 def marked(row: SynthesisRow) -> str:

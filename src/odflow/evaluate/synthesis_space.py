@@ -29,14 +29,14 @@ class Space:
         bit/s; the scale is 1 for flows that do not vary.
     axes : ndarray (flows, k)
         Orthonormal, by decreasing variance.
-    share : float
-        Part of the standardised variance along these axes.
+    shares : ndarray (k,)
+        Part of the standardised variance along each axis.
     """
 
     mean: Floats
     scale: Floats
     axes: Floats
-    share: float
+    shares: Floats
 
     def __call__(self, tms: ArrayLike) -> Floats:
         """Coordinates of TMs (n, flows), shape (n, k)."""
@@ -68,10 +68,9 @@ def fit_space(real: ArrayLike, *, share: float = 0.95, most: int = 50) -> Space:
     z = np.where(varies, (x - mean) / scale, 0.0)
     value, vector = np.linalg.eigh(z.T @ z / len(z))
     value, vector = np.maximum(value[::-1], 0.0), vector[:, ::-1]
-    covered = np.cumsum(value) / value.sum()
-    real_axes = int((value > 1e-12 * value[0]).sum())
-    count = min(int(np.searchsorted(covered, share)) + 1, most, real_axes)
-    return Space(mean, scale, np.ascontiguousarray(vector[:, :count]), float(covered[count - 1]))
+    shares = value / value.sum()
+    count = min(int(np.searchsorted(np.cumsum(shares), share)) + 1, most, int((shares > 1e-12).sum()))
+    return Space(mean, scale, np.ascontiguousarray(vector[:, :count]), shares[:count])
 
 
 def squares(a: Floats, b: Floats) -> Floats:

@@ -110,7 +110,6 @@ class DiffusionConfig(GeneratorConfig):
         super().__post_init__()
         at_least(0, latent=self.latent, width=self.width, pretrain_steps=self.pretrain_steps)
         at_least(1, hidden=self.hidden, blocks=self.blocks, sampling_steps=self.sampling_steps)
-        at_least(2, batch=self.batch)
         one_of("reconstruction", self.reconstruction, ("l1", "l2"))
         one_of("schedule", self.schedule, ("linear", "cosine"))
         one_of("denoiser", self.denoiser, ("mlp", "unet"))

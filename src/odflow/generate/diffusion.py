@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from copy import copy
+from dataclasses import replace
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from odflow.errors import UsageError
-from odflow.generate.autoencoder import embedding, latent_size, recovery
+from odflow.generate.autoencoder import Standardised, embedding, latent_size, recovery
 from odflow.generate.base import TrafficGenerator
 from odflow.generate.config import DiffusionConfig, GeneratorConfig
 from odflow.generate.denoisers import ResidualMLP, UNet1d
@@ -34,7 +36,7 @@ class DiffusionTask:
     Parameters
     ----------
     modules : dict of str to Module
-        ``"embedding"``, ``"recovery"`` and ``"denoiser"``.
+        ``"embedding"``, ``"recovery"``, ``"standardised"`` and ``"denoiser"``.
     config : DiffusionConfig
     """
 
@@ -45,6 +47,7 @@ class DiffusionTask:
             "autoencoder": adam(autoencoder, config.learning_rate),
             "denoiser": adam(modules["denoiser"].parameters(), config.learning_rate),
         }
+        self.standardised = _standardised(modules)
         self.pretrain_steps = min(config.pretrain_steps, config.steps // 4)
         self.alpha_bars = schedule_of(config).alpha_bars.float()
 
@@ -53,29 +56,26 @@ class DiffusionTask:
         pretraining = step < self.pretrain_steps
         learning = pretraining or self.config.joint
         with torch.set_grad_enabled(learning):
-            self.modules["embedding"].train(learning)
-            reconstruction = self._reconstruction(batch)
+            latents = self.modules["embedding"](batch)
+            reconstruction = self._reconstruction(latents, batch)
+        latents = latents.detach()
         if learning:
+            self.standardised.observe(latents)
             update("autoencoder", reconstruction)
-        if pretraining:
-            denoising = torch.ones(())
-        else:
-            denoising = self._denoising(self._latents(batch), generator)
+        denoising = torch.ones(())
+        if not pretraining:
+            denoising = self._denoising(self.standardised(latents), generator)
             update("denoiser", denoising)
         return {"reconstruction": reconstruction.detach(), "denoising": denoising.detach()}
 
     def validate(self, data: Tensor, generator: torch.Generator) -> float:
         """Sum of both losses on scaled TMs (N, flows)."""
-        loss = self._reconstruction(data) + self._denoising(self._latents(data), generator)
-        return float(loss)
+        latents = self.modules["embedding"](data)
+        denoising = self._denoising(self.standardised(latents), generator)
+        return float(self._reconstruction(latents, data) + denoising)
 
-    def _latents(self, batch: Tensor) -> Tensor:
-        with torch.no_grad():
-            latents: Tensor = self.modules["embedding"].eval()(batch)
-        return latents
-
-    def _reconstruction(self, batch: Tensor) -> Tensor:
-        recovered = self.modules["recovery"](self.modules["embedding"](batch))
+    def _reconstruction(self, latents: Tensor, batch: Tensor) -> Tensor:
+        recovered = self.modules["recovery"](latents)
         if self.config.reconstruction == "l1":
             return functional.l1_loss(recovered, batch)
         return functional.mse_loss(recovered, batch)
@@ -95,8 +95,8 @@ class DiffusionTask:
 class TrafficDiffusion(TrafficGenerator):
     """Denoising diffusion over traffic matrices.
 
-    TMs are scaled per flow, embedded to latents of mean 0 and variance 1, and a denoiser learns to
-    remove noise from latents. New TMs are recovered from latents that the reverse chain makes of noise.
+    TMs are scaled per flow and embedded to latents, which are standardised, and a denoiser learns to
+    remove noise from them. New TMs are recovered from latents that the reverse chain makes of noise.
 
     Parameters
     ----------
@@ -105,7 +105,8 @@ class TrafficDiffusion(TrafficGenerator):
     Notes
     -----
     Yuan, Qiao, Zhao, Hu, Zhang, "Traffic Matrix Estimation based on Denoising Diffusion Probabilistic
-    Model", 2023. Ours are the scaling per flow, the normalised latents, and by default a cheaper denoiser.
+    Model", 2023. Ours are the scaling per flow, the standardised latents, a denoiser that
+    predicts the velocity, and by default a cheaper one.
     """
 
     config_type: ClassVar[type[GeneratorConfig]] = DiffusionConfig
@@ -115,11 +116,11 @@ class TrafficDiffusion(TrafficGenerator):
         super().__init__(config)
 
     def _networks(self, flows: int) -> dict[str, nn.Module]:
-        config = self.config
-        size = self._latent(flows)
+        config, size = self.config, self._latent(flows)
         return {
             "embedding": embedding(flows, config.hidden, size),
             "recovery": recovery(size, flows),
+            "standardised": Standardised(size),
             "denoiser": UNet1d(size, config.width or 32)
             if config.denoiser == "unet"
             else ResidualMLP(size, config.width or 256, config.blocks),
@@ -131,6 +132,12 @@ class TrafficDiffusion(TrafficGenerator):
 
     def _latent(self, flows: int) -> int:
         return self.config.latent or latent_size(flows)
+
+    def with_chain(self, *, sampling_steps: int, eta: float) -> Self:
+        """The same model, networks shared, with another chain for :meth:`decode` and :meth:`sample`."""
+        other = copy(self)
+        other.config = replace(self.config, sampling_steps=sampling_steps, eta=eta)
+        return other
 
     @property
     def noise_shape(self) -> tuple[int, int]:
@@ -162,7 +169,8 @@ class TrafficDiffusion(TrafficGenerator):
             raise UsageError(f"noise for {steps} steps does not fit a diffusion of {self.config.diffusion_steps}")
         schedule = schedule_of(self.config)
         denoiser = self._denoiser(schedule.alpha_bars.to(noise))
-        return self._traffic(self.networks_["recovery"](ddim(denoiser, noise, schedule, spaced(schedule, steps), eta)))
+        standard = ddim(denoiser, noise, schedule, spaced(schedule, steps), eta)
+        return self._traffic(self.networks_["recovery"](_standardised(self.networks_).inverse(standard)))
 
     def _denoiser(self, alpha_bars: Tensor) -> Denoiser:
         """The denoiser as the samplers need it: they give all rows the same step."""
@@ -174,3 +182,9 @@ class TrafficDiffusion(TrafficGenerator):
             return noise
 
         return noise_in
+
+
+def _standardised(modules: dict[str, nn.Module]) -> Standardised:
+    module = modules["standardised"]
+    assert isinstance(module, Standardised)
+    return module

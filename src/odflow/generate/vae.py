@@ -1,0 +1,228 @@
+"""TrafficVAE: a variational autoencoder of traffic matrices (Kingma and Welling 2014)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
+
+import torch
+import xarray as xr
+from torch import Tensor, nn
+
+from odflow.errors import UsageError
+from odflow.generate.base import TrafficGenerator
+from odflow.generate.config import GeneratorConfig, at_least, one_of
+from odflow.generate.layers import centre, perceptron, root, square
+from odflow.training import Update, adam
+from odflow.training.seeds import generator_of
+
+__all__ = ["TrafficVAE", "VAEConfig", "VAETask", "kl_divergence"]
+
+_RESIDUALS = 8  # stream of the random numbers of the residuals in sample()
+_LOG_VARIANCE = 10.0  # largest absolute value; TMs unlike all others would overflow without
+
+
+@dataclass(frozen=True, kw_only=True)
+class VAEConfig(GeneratorConfig):
+    """Parameters of :class:`TrafficVAE`; the defaults suit two CPU cores.
+
+    Parameters
+    ----------
+    latent : int
+        Size of the latent.
+    width, layers : int
+        Hidden layers of the encoder, and as many of the decoder.
+    reconstruction : {"l1", "l2"}
+        Mean absolute or mean square difference of the square roots of the scaled demands.
+    beta : float
+        Weight of the KL term (sum over latents), the reconstruction being a mean over flows.
+    warmup : float
+        Share of the steps in which the weight of the KL term grows linearly from 0 to `beta`.
+    residual : bool
+        Add to each sampled flow noise as large as the decoder's mean error for it; without, samples
+        vary much less than the data. It has no part in :meth:`TrafficVAE.decode`.
+    """
+
+    latent: int = 128
+    width: int = 512
+    layers: int = 1
+    reconstruction: Literal["l1", "l2"] = "l1"
+    beta: float = 3e-4
+    warmup: float = 0.1
+    residual: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(1, latent=self.latent, width=self.width, layers=self.layers)
+        one_of("reconstruction", self.reconstruction, ("l1", "l2"))
+        if not 0 <= self.beta < float("inf"):
+            raise UsageError(f"beta is {self.beta}, expected a number of 0 or more")
+        if not 0 <= self.warmup <= 1:
+            raise UsageError(f"warmup is {self.warmup}, expected a share between 0 and 1")
+
+    @classmethod
+    def full(cls) -> Self:
+        """A larger network and 200 passes over the history."""
+        return cls(epochs=200, width=1024, layers=2)
+
+
+def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL divergence of normal distributions with diagonal covariance from the standard normal one.
+
+    Parameters
+    ----------
+    mean, log_variance : Tensor, shape (B, latent)
+
+    Returns
+    -------
+    Tensor, shape (B,)
+        ``sum(mean^2 + variance - 1 - log variance) / 2``: Kingma and Welling 2014, appendix B.
+    """
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1)
+
+
+class Decoder(nn.Module):
+    """Latents (B, latent) to square roots of scaled TMs (B, flows), and how far these are off.
+
+    Attributes
+    ----------
+    spread : Tensor, shape (flows,)
+        Mean absolute error (of L1) or root of the mean square error (of L2) of the reconstructions.
+    """
+
+    spread: Tensor
+
+    def __init__(self, config: VAEConfig, flows: int) -> None:
+        super().__init__()
+        self.layers = perceptron(config.latent, config.width, config.layers, flows)
+        self.register_buffer("spread", torch.zeros(flows))
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Decode."""
+        out: Tensor = self.layers(latents)
+        return out
+
+
+class VAETask:
+    """Reconstruction plus `beta` times the KL divergence, by reparametrised draws of the latents.
+
+    Parameters
+    ----------
+    modules : dict of str to Module
+        ``"encoder"`` and ``"decoder"``.
+    config : VAEConfig
+    """
+
+    def __init__(self, modules: dict[str, nn.Module], config: VAEConfig) -> None:
+        self.modules, self.config = modules, config
+        encoder, decoder = modules["encoder"], modules["decoder"]
+        assert isinstance(decoder, Decoder)
+        self.encoder, self.decoder = encoder, decoder
+        parameters = [*encoder.parameters(), *decoder.parameters()]
+        self.optimizers: dict[str, torch.optim.Optimizer] = {"vae": adam(parameters, config.learning_rate)}
+
+    def step(self, batch: Tensor, step: int, generator: torch.Generator, update: Update) -> dict[str, Tensor]:
+        """Learn from scaled TMs (B, flows)."""
+        x = root(batch)
+        if step == 0:
+            centre(self.decoder.layers, x)
+        error, kl = self._forward(x, generator)
+        reconstruction, divergence = self._size(error).mean(), kl.mean()
+        ramp = self.config.warmup * self.config.steps
+        weight = self.config.beta * min(1.0, (step + 1) / max(ramp, 1.0))
+        update("vae", reconstruction + weight * divergence)
+        self._follow(error.detach(), step)
+        return {"reconstruction": reconstruction.detach(), "kl": divergence.detach()}
+
+    def validate(self, data: Tensor, generator: torch.Generator) -> float:
+        """The loss with the full weight of the KL term, on scaled TMs (N, flows)."""
+        error, kl = self._forward(root(data), generator)
+        return float(self._size(error).mean() + self.config.beta * kl.mean())
+
+    def _forward(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        mean, log_variance = self._encode(x)
+        noise = torch.randn(mean.shape, generator=generator).to(mean.device)
+        latents = mean + (0.5 * log_variance).exp() * noise
+        return self.decoder(latents) - x, kl_divergence(mean, log_variance)
+
+    def _encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance of the latents; the encoder sees how far TMs are from the decoder's bias."""
+        offset = self.decoder.layers[-1].bias
+        assert isinstance(offset, Tensor)
+        mean, log_variance = self.encoder(torch.asinh(x - offset.detach())).chunk(2, dim=1)
+        return mean, log_variance.clamp(-_LOG_VARIANCE, _LOG_VARIANCE)
+
+    def _size(self, error: Tensor) -> Tensor:
+        return error.abs() if self.config.reconstruction == "l1" else error.square()
+
+    @torch.no_grad()
+    def _follow(self, error: Tensor, step: int) -> None:
+        """Keep the decoder's spread at that of the last hundred batches or so."""
+        size = self._size(error).mean(dim=0)
+        spread = size if self.config.reconstruction == "l1" else size.sqrt()
+        self.decoder.spread.lerp_(spread, max(0.01, 1 / (step + 1)))
+
+
+class TrafficVAE(TrafficGenerator):
+    """Variational autoencoder of traffic matrices.
+
+    Encoder and decoder are perceptrons on the square roots of demands that are scaled per flow; the
+    latent is normal with diagonal covariance.
+
+    Parameters
+    ----------
+    config : VAEConfig, optional
+
+    Notes
+    -----
+    Kingma and Welling, "Auto-Encoding Variational Bayes", 2014; the weight of the KL term is that of
+    Higgins et al., "beta-VAE", 2017. Rival of the diffusion in Yuan et al. 2023, which gives none of
+    its parameters: those here are ours.
+    """
+
+    config_type: ClassVar[type[GeneratorConfig]] = VAEConfig
+    config: VAEConfig
+
+    def __init__(self, config: VAEConfig | None = None) -> None:
+        super().__init__(config)
+
+    def _networks(self, flows: int) -> dict[str, nn.Module]:
+        config = self.config
+        return {
+            "encoder": perceptron(flows, config.width, config.layers, 2 * config.latent),
+            "decoder": Decoder(config, flows),
+        }
+
+    def _task(self, networks: dict[str, nn.Module], config: GeneratorConfig) -> VAETask:
+        assert isinstance(config, VAEConfig)
+        return VAETask(networks, config)
+
+    @property
+    def noise_shape(self) -> tuple[int]:
+        """``(latent,)``."""
+        return (self.config.latent,)
+
+    def decode(self, noise: Tensor) -> Tensor:
+        """Turn latents (B, latent) into TMs (B, flows), in units of `unit`; differentiable, no residual added."""
+        return self._traffic(square(self.networks_["decoder"](noise)))
+
+    def sample(self, n: int, *, seed: int = 0, start: Any = None) -> xr.DataArray:
+        """As :meth:`TrafficGenerator.sample`; with ``residual``, noise is added to the square root of each demand.
+
+        It follows the Laplace (of L1) or the normal distribution (of L2) with the spread that the
+        decoder's errors had at the end of the training; roots below 0 become 0.
+        """
+        drawn = super().sample(n, seed=seed, start=start)
+        if not self.config.residual:
+            return drawn
+        scale, spread = self.scaling_.scale.cpu(), self.networks_["decoder"].spread
+        assert isinstance(spread, Tensor)
+        traffic = torch.from_numpy(drawn.values / self.unit).flatten(1)
+        noise = self._residuals(tuple(traffic.shape), generator_of(seed, _RESIDUALS))
+        rooted = root(traffic / scale) + spread.cpu() * noise
+        return drawn.copy(data=(square(rooted) * scale * self.unit).view(drawn.shape).numpy())
+
+    def _residuals(self, shape: tuple[int, ...], randoms: torch.Generator) -> Tensor:
+        if self.config.reconstruction == "l2":
+            return torch.randn(shape, generator=randoms)
+        return torch.empty(shape).exponential_(generator=randoms) - torch.empty(shape).exponential_(generator=randoms)

@@ -1,0 +1,183 @@
+"""TrafficWGANGP: a Wasserstein GAN with gradient penalty over traffic matrices (Gulrajani et al. 2017)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from odflow.errors import UsageError
+from odflow.generate.base import TrafficGenerator
+from odflow.generate.config import GeneratorConfig, at_least
+from odflow.generate.layers import centre, perceptron, root, square
+from odflow.training import Update, adam
+
+__all__ = ["TrafficWGANGP", "WGANConfig", "WGANTask", "gradient_penalty"]
+
+_BETAS = (0.0, 0.9)  # of Adam: Gulrajani et al. 2017, algorithm 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class WGANConfig(GeneratorConfig):
+    """Parameters of :class:`TrafficWGANGP`; the defaults suit two CPU cores. A step is one step of the critic.
+
+    Parameters
+    ----------
+    latent : int
+        Size of the generator's input.
+    width, layers : int
+        Hidden layers of the generator.
+    critic_width, critic_layers : int
+        Hidden layers of the critic.
+    critic_steps : int
+        Steps of the critic for one of the generator.
+    penalty : float
+        Weight of the gradient penalty.
+    """
+
+    steps: int = 16000
+    batch: int = 64
+    learning_rate: float = 5e-4
+    final_learning_rate: float = 2e-5
+    clip: float = 0.0
+    latent: int = 128
+    width: int = 512
+    layers: int = 1
+    critic_width: int = 256
+    critic_layers: int = 2
+    critic_steps: int = 5
+    penalty: float = 10.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(1, latent=self.latent, width=self.width, layers=self.layers, critic_steps=self.critic_steps)
+        at_least(1, critic_width=self.critic_width, critic_layers=self.critic_layers)
+        if not 0 <= self.penalty < float("inf"):
+            raise UsageError(f"penalty is {self.penalty}, expected a number of 0 or more")
+
+    @classmethod
+    def full(cls) -> Self:
+        """Sizes and learning rate of Gulrajani et al. for fully connected networks, 200 passes over the history."""
+        return cls(
+            epochs=200,
+            learning_rate=1e-4,
+            final_learning_rate=1e-4,
+            width=512,
+            layers=3,
+            critic_width=512,
+            critic_layers=3,
+        )
+
+
+def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, share: Tensor) -> Tensor:
+    """How far the critic's slope is from 1 between real and generated rows.
+
+    Parameters
+    ----------
+    critic : Module
+        (B, flows) to (B, 1).
+    real, fake : Tensor, shape (B, flows)
+    share : Tensor, shape (B, 1)
+        Place between them, uniform between 0 (fake) and 1 (real).
+
+    Returns
+    -------
+    Tensor
+        ``mean((|grad critic(share real + (1 - share) fake)| - 1)^2)``, differentiable: Gulrajani et al.
+        2017, equation 3, without its weight.
+    """
+    between = torch.lerp(fake.detach(), real, share).requires_grad_()
+    (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    return (slope.norm(dim=1) - 1).square().mean()
+
+
+class WGANTask:
+    """Critic and generator in turn: Gulrajani et al. 2017, algorithm 1.
+
+    Parameters
+    ----------
+    modules : dict of str to Module
+        ``"generator"`` and ``"critic"``.
+    config : WGANConfig
+    """
+
+    def __init__(self, modules: dict[str, nn.Module], config: WGANConfig) -> None:
+        self.modules, self.config = modules, config
+        generator, critic = modules["generator"], modules["critic"]
+        assert isinstance(generator, nn.Sequential)
+        self.generator, self.critic = generator, critic
+        self.optimizers: dict[str, torch.optim.Optimizer] = {
+            name: adam(module.parameters(), config.learning_rate, _BETAS) for name, module in modules.items()
+        }
+
+    def step(self, batch: Tensor, step: int, generator: torch.Generator, update: Update) -> dict[str, Tensor]:
+        """One step of the critic on scaled TMs (B, flows), and one of the generator after every few of them."""
+        real = root(batch)
+        if step == 0:
+            centre(self.generator, real)
+        with torch.no_grad():
+            fake = self._draw(len(real), generator, real.device)
+        scores = self.critic(torch.cat([real, fake]))
+        distance = scores[: len(real)].mean() - scores[len(real) :].mean()
+        share = torch.rand((len(real), 1), generator=generator).to(real.device)
+        penalty = gradient_penalty(self.critic, real, fake, share)
+        update("critic", self.config.penalty * penalty - distance)
+        if (step + 1) % self.config.critic_steps == 0:
+            update("generator", -self.critic(self._draw(len(real), generator, real.device)).mean())
+        return {"distance": distance.detach(), "penalty": penalty.detach()}
+
+    def validate(self, data: Tensor, generator: torch.Generator) -> float:
+        """Wasserstein distance of each flow's root between scaled TMs (N, flows) and as many draws, mean over flows."""
+        real = root(data)
+        fake = self._draw(len(real), generator, real.device)
+        return float((fake.sort(dim=0).values - real.sort(dim=0).values).abs().mean())
+
+    def _draw(self, rows: int, generator: torch.Generator, device: torch.device) -> Tensor:
+        noise = torch.randn((rows, self.config.latent), generator=generator).to(device)
+        out: Tensor = self.generator(noise).relu()
+        return out
+
+
+class TrafficWGANGP(TrafficGenerator):
+    """Wasserstein GAN with gradient penalty over traffic matrices.
+
+    Generator and critic are perceptrons on the square roots of demands that are scaled per flow; the
+    critic has no batch normalisation, which the penalty of single rows would not allow.
+
+    Parameters
+    ----------
+    config : WGANConfig, optional
+
+    Notes
+    -----
+    Gulrajani et al., "Improved Training of Wasserstein GANs", 2017. Rival of the diffusion in Yuan et
+    al. 2023, which gives none of its parameters: sizes and learning rates here are ours.
+    """
+
+    config_type: ClassVar[type[GeneratorConfig]] = WGANConfig
+    config: WGANConfig
+
+    def __init__(self, config: WGANConfig | None = None) -> None:
+        super().__init__(config)
+
+    def _networks(self, flows: int) -> dict[str, nn.Module]:
+        config = self.config
+        return {
+            "generator": perceptron(config.latent, config.width, config.layers, flows),
+            "critic": perceptron(flows, config.critic_width, config.critic_layers, 1),
+        }
+
+    def _task(self, networks: dict[str, nn.Module], config: GeneratorConfig) -> WGANTask:
+        assert isinstance(config, WGANConfig)
+        return WGANTask(networks, config)
+
+    @property
+    def noise_shape(self) -> tuple[int]:
+        """``(latent,)``."""
+        return (self.config.latent,)
+
+    def decode(self, noise: Tensor) -> Tensor:
+        """Turn noise (B, latent) into TMs (B, flows), in units of `unit`; differentiable."""
+        return self._traffic(square(self.networks_["generator"](noise)))

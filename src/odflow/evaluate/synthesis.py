@@ -48,7 +48,7 @@ class SynthesisBenchmark:
     Parameters
     ----------
     dataset : str
-        ``abilene``, ``geant``, ``bell_labs`` or ``cmu``.
+        ``abilene`` or ``geant``; the others are too short.
     generators : tuple of str
         Of ``diffusion``, ``vae`` and ``wgan-gp``; they need torch.
     rivals : tuple of str

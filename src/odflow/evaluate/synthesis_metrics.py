@@ -242,8 +242,9 @@ def classifier_auc(
             continue
         spread = x[rest].std(axis=0)
         z = (x - x[rest].mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+        batch = min(128, int(rest.sum()))
         model = MLPClassifier(
-            (64,), alpha=0.01, batch_size=128, learning_rate_init=2e-3, max_iter=epochs, random_state=seed
+            (64,), alpha=0.01, batch_size=batch, learning_rate_init=2e-3, max_iter=epochs, random_state=seed
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # so many epochs and no more are meant

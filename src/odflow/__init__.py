@@ -28,6 +28,16 @@ _HOMES = {
     "Tomogravity": "odflow.estimate",
     "KLProjection": "odflow.estimate",
     "GaussianPosterior": "odflow.estimate",
+    "DDPMTME": "odflow.estimate",
+    "VAETME": "odflow.estimate",
+    "WGANTME": "odflow.estimate",
+    "InversionConfig": "odflow.estimate",
+    "TrafficDiffusion": "odflow.generate",
+    "DiffusionConfig": "odflow.generate",
+    "TrafficVAE": "odflow.generate",
+    "VAEConfig": "odflow.generate",
+    "TrafficWGANGP": "odflow.generate",
+    "WGANConfig": "odflow.generate",
     "reconcile": "odflow.estimate",
     "load": "odflow.estimate",
     "OdflowError": "odflow.errors",
@@ -46,12 +56,22 @@ if TYPE_CHECKING:
     from odflow import evaluate as evaluate
     from odflow import testing as testing
     from odflow.errors import OdflowError as OdflowError
+    from odflow.estimate import DDPMTME as DDPMTME
+    from odflow.estimate import VAETME as VAETME
+    from odflow.estimate import WGANTME as WGANTME
     from odflow.estimate import GaussianPosterior as GaussianPosterior
     from odflow.estimate import Gravity as Gravity
+    from odflow.estimate import InversionConfig as InversionConfig
     from odflow.estimate import KLProjection as KLProjection
     from odflow.estimate import Tomogravity as Tomogravity
     from odflow.estimate import load as load
     from odflow.estimate import reconcile as reconcile
+    from odflow.generate import DiffusionConfig as DiffusionConfig
+    from odflow.generate import TrafficDiffusion as TrafficDiffusion
+    from odflow.generate import TrafficVAE as TrafficVAE
+    from odflow.generate import TrafficWGANGP as TrafficWGANGP
+    from odflow.generate import VAEConfig as VAEConfig
+    from odflow.generate import WGANConfig as WGANConfig
     from odflow.labels import demands as demands
     from odflow.labels import loads as loads
     from odflow.network.epochs import RoutingEpochs as RoutingEpochs

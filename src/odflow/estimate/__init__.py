@@ -1,5 +1,12 @@
-"""Estimators: link loads (and history) to traffic matrices."""
+"""Estimators: link loads (and history) to traffic matrices.
 
+Those that need torch are imported on first use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from odflow.errors import MissingDependencyError
 from odflow.estimate.balances import Reconciliation, reconcile
 from odflow.estimate.base import Estimator, Posterior
 from odflow.estimate.gaussian import GaussianPosterior
@@ -7,10 +14,25 @@ from odflow.estimate.gravity import Gravity, Tomogravity
 from odflow.estimate.kl import KLProjection
 from odflow.estimate.store import load
 
+if TYPE_CHECKING:
+    from odflow.estimate.generative import DDPMTME, VAETME, WGANTME
+    from odflow.estimate.inversion import InversionConfig
+
+_NEED_TORCH = {
+    "DDPMTME": "odflow.estimate.generative",
+    "InversionConfig": "odflow.estimate.inversion",
+    "VAETME": "odflow.estimate.generative",
+    "WGANTME": "odflow.estimate.generative",
+}
+
 __all__ = [
+    "DDPMTME",
+    "VAETME",
+    "WGANTME",
     "Estimator",
     "GaussianPosterior",
     "Gravity",
+    "InversionConfig",
     "KLProjection",
     "Posterior",
     "Reconciliation",
@@ -18,3 +40,14 @@ __all__ = [
     "load",
     "reconcile",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NEED_TORCH:
+        raise AttributeError(f"module 'odflow.estimate' has no attribute '{name}'")
+    try:
+        return getattr(import_module(_NEED_TORCH[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingDependencyError(f"{name} needs torch; install it with: pip install 'odflow[learn]'") from error

@@ -44,7 +44,9 @@ def test_shape_and_time(make: type[nn.Module], args: tuple[int, ...]) -> None:
 @pytest.mark.parametrize(("make", "args"), CASES)
 def test_every_weight_learns(make: type[nn.Module], args: tuple[int, ...]) -> None:
     network = seeded(make, *args)
-    network(torch.randn(4, args[0], generator=torch.Generator().manual_seed(2)), torch.arange(4)).square().sum().backward()
+    network(
+        torch.randn(4, args[0], generator=torch.Generator().manual_seed(2)), torch.arange(4)
+    ).square().sum().backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.any() or "ask" in name, name  # one position alone has no one to ask

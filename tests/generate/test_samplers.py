@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 import torch
@@ -130,7 +131,7 @@ def test_shortened_chains(length: int, steps: int) -> None:
     assert len(times) == steps
     assert times[0] == length - 1
     assert steps == 1 or times[-1] == 0
-    assert all(a > b for a, b in zip(times[:-1], times[1:], strict=True))
+    assert all(a > b for a, b in pairwise(times))
 
 
 def test_all_steps_are_all_steps() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from math import prod
 from pathlib import Path
@@ -21,6 +20,7 @@ from odflow.errors import DataError, NotFittedError
 from odflow.generate.config import GeneratorConfig, at_least
 from odflow.generate.past import Past
 from odflow.generate.scaling import FlowScaling
+from odflow.generate.weights import filled, weights_of
 from odflow.modelfile import ModelFile, write_model
 from odflow.training import Progress, Task, train
 from odflow.training.data import data_hash
@@ -132,7 +132,7 @@ class TrafficGenerator(ABC):
         scaled = scaling.forward(scaled)
         flows = scaled.shape[1]
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
+            torch.default_generator.manual_seed(config.seed)
             networks = self._networks(flows)
         digest = data_hash(history)
         trained = train(
@@ -156,6 +156,7 @@ class TrafficGenerator(ABC):
             "odflow": odflow.__version__,
             "command": command,
             "steps": trained.steps,
+            "losses": trained.losses,
             "seconds": round(trained.seconds, 3),
         }
         self._adopt(past.nodes, past.interval_s, past.end, past.values.mean(axis=0), networks, scaling, provenance)
@@ -249,9 +250,7 @@ class TrafficGenerator(ABC):
             "history_end": str(self.end_),
             "provenance": self.provenance_,
         }
-        tensors = {"mean": self.mean_, "scale": self.scaling_.scale.cpu().numpy()}
-        for name, network in self.networks_.items():
-            tensors |= {f"{name}.{key}": value.cpu().numpy() for key, value in network.state_dict().items()}
+        tensors = {"mean": self.mean_, "scale": self.scaling_.scale.cpu().numpy()} | weights_of(self.networks_)
         return ModelFile(type(self).__name__, header, tensors)
 
     def save(self, path: str | Path) -> None:
@@ -278,37 +277,20 @@ class TrafficGenerator(ABC):
         try:
             header, tensors = model.header, model.tensors
             generator = cls(cls.config_type(**header["config"]))
-            nodes = tuple(str(node) for node in header["nodes"])
-            mean, scale = tensors["mean"], tensors["scale"]
+            nodes, interval_s = tuple(str(node) for node in header["nodes"]), float(header["interval_s"])
+            end = np.datetime64(header["history_end"], "ns")
+            mean, scale = tensors["mean"].astype(np.float64), tensors["scale"].astype(np.float32)
             flows = len(nodes) ** 2
-            if not nodes or mean.shape != (flows,) or scale.shape != (flows,):
-                raise DataError(f"mean and scale of the model do not fit its {len(nodes)} nodes")
+            if mean.shape != (flows,) or scale.shape != (flows,) or not flows or len(set(nodes)) < len(nodes):
+                raise ValueError("mean, scale and nodes do not fit each other")
             if not (mean >= 0).all() or not mean.any() or not (scale > 0).all():
-                raise DataError("mean or scale of the model holds values that cannot be; save the model again")
-            generator._adopt(
-                nodes,
-                float(header["interval_s"]),
-                np.datetime64(header["history_end"], "ns"),
-                mean.astype(np.float64),
-                _filled(generator._networks, flows, tensors),
-                FlowScaling(torch.from_numpy(scale.astype(np.float32))),
-                dict(header["provenance"]),
-            )
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise DataError(f"the model is incomplete or damaged: {type(error).__name__}: {error}") from error
+                raise ValueError("mean or scale hold values that cannot be")
+            if not 0 < interval_s < np.inf or np.isnat(end):
+                raise ValueError("interval or end of the history cannot be")
+            networks = filled(generator._networks, flows, tensors)
+            scaling = FlowScaling(torch.from_numpy(scale))
+            generator._adopt(nodes, interval_s, end, mean, networks, scaling, dict(header["provenance"]))
+        except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+            what = f"{type(error).__name__}: {str(error)[:200]}"
+            raise DataError(f"the model is incomplete or damaged ({what}); save it again") from error
         return generator
-
-
-def _filled(
-    build: Callable[[int], dict[str, nn.Module]], flows: int, tensors: Mapping[str, NDArray[Any]]
-) -> dict[str, nn.Module]:
-    """Networks with saved weights; shapes are compared before any memory is taken or filled."""
-    with torch.device("meta"):
-        networks = build(flows)
-    for name, network in networks.items():
-        state = {key: tensors[f"{name}.{key}"] for key in network.state_dict()}
-        for key, value in network.state_dict().items():
-            if str(state[key].dtype) != str(value.dtype).removeprefix("torch."):
-                raise DataError(f"'{name}.{key}' of the model is {state[key].dtype}, expected {value.dtype}")
-        network.load_state_dict({key: torch.from_numpy(array.copy()) for key, array in state.items()}, assign=True)
-    return networks

@@ -8,7 +8,8 @@ from typing import Literal, Self
 from odflow.errors import UsageError
 from odflow.training.config import TrainingConfig
 
-MOST_STEPS = 100_000  # of a diffusion; keeps the schedule of a damaged file small
+MOST_STEPS = 100_000  # of a diffusion; both limits keep a model small that a damaged file describes
+MOST_BLOCKS = 100
 
 
 def at_least(least: int, **counts: int) -> None:
@@ -110,6 +111,8 @@ class DiffusionConfig(GeneratorConfig):
         super().__post_init__()
         at_least(0, latent=self.latent, width=self.width, pretrain_steps=self.pretrain_steps)
         at_least(1, hidden=self.hidden, blocks=self.blocks, sampling_steps=self.sampling_steps)
+        if self.blocks > MOST_BLOCKS:
+            raise UsageError(f"blocks is {self.blocks}, expected at most {MOST_BLOCKS}")
         one_of("reconstruction", self.reconstruction, ("l1", "l2"))
         one_of("schedule", self.schedule, ("linear", "cosine"))
         one_of("denoiser", self.denoiser, ("mlp", "unet"))

@@ -19,13 +19,24 @@ from odflow.generate.samplers import Denoiser, ddim, spaced
 from odflow.generate.schedules import NoiseSchedule, cosine_schedule, linear_schedule
 from odflow.training import Update, adam
 
-__all__ = ["DiffusionConfig", "DiffusionTask", "TrafficDiffusion", "schedule_of"]
+__all__ = ["DiffusionConfig", "DiffusionTask", "TrafficDiffusion", "denoiser_of", "schedule_of"]
 
 
 def schedule_of(config: DiffusionConfig) -> NoiseSchedule:
     """The noise schedule that a configuration names."""
     schedule = linear_schedule if config.schedule == "linear" else cosine_schedule
     return schedule(config.diffusion_steps)
+
+
+def denoiser_of(network: nn.Module, schedule: NoiseSchedule) -> Denoiser:
+    """The noise that follows from the velocity that a network predicts; for samplers, where all rows share t."""
+
+    def noise_in(x: Tensor, t: Tensor) -> Tensor:
+        bar = schedule.alpha_bars[int(t[0])].to(x)
+        noise: Tensor = bar.sqrt() * network(x, t[:1]) + (1 - bar).sqrt() * x
+        return noise
+
+    return noise_in
 
 
 class DiffusionTask:
@@ -164,24 +175,14 @@ class TrafficDiffusion(TrafficGenerator):
         UsageError
             If S is more than the steps of the diffusion.
         """
+        self._check_fitted()
         steps = noise.shape[1]
         if not 1 <= steps <= self.config.diffusion_steps:
             raise UsageError(f"noise for {steps} steps does not fit a diffusion of {self.config.diffusion_steps}")
         schedule = schedule_of(self.config)
-        denoiser = self._denoiser(schedule.alpha_bars.to(noise))
+        denoiser = denoiser_of(self.networks_["denoiser"], schedule)
         standard = ddim(denoiser, noise, schedule, spaced(schedule, steps), eta)
         return self._traffic(self.networks_["recovery"](_standardised(self.networks_).inverse(standard)))
-
-    def _denoiser(self, alpha_bars: Tensor) -> Denoiser:
-        """The denoiser as the samplers need it: they give all rows the same step."""
-        network = self.networks_["denoiser"]
-
-        def noise_in(x: Tensor, t: Tensor) -> Tensor:
-            bar = alpha_bars[t[:1]]
-            noise: Tensor = bar.sqrt() * network(x, t[:1]) + (1 - bar).sqrt() * x
-            return noise
-
-        return noise_in
 
 
 def _standardised(modules: dict[str, nn.Module]) -> Standardised:

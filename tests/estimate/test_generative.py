@@ -11,6 +11,7 @@ import pytest
 import xarray as xr
 
 torch = pytest.importorskip("torch")
+torch.set_num_threads(1)  # matrices are small here: threads only get into each other's way
 
 from odflow import labels  # noqa: E402
 from odflow.errors import LabelError, NotFittedError, UsageError  # noqa: E402

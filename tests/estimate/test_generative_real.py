@@ -13,6 +13,7 @@ import pytest
 import xarray as xr
 
 torch = pytest.importorskip("torch")
+torch.set_num_threads(1)  # matrices are small here: threads only get into each other's way
 
 from safetensors import safe_open  # noqa: E402
 from safetensors.numpy import save_file  # noqa: E402

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+torch.set_num_threads(1)  # matrices are small here: threads only get into each other's way
 
 from odflow.errors import UsageError  # noqa: E402
 from odflow.estimate.descent import Descent, Operator, padded  # noqa: E402
@@ -77,10 +78,24 @@ def test_the_nearest_start_is_taken(A, decode, loads: np.ndarray):
     pool = decode_starts(decode, SHAPE, config)
     assert pool.shape == (20, A.shape[1])
     distance = np.nansum(((A @ pool.T).T[None] - loads[:, None]) ** 2, axis=2)
-    np.testing.assert_array_equal(nearest_starts(pool, A, loads), distance.argmin(axis=1))
+    np.testing.assert_array_equal(nearest_starts(pool, A, loads, 4), distance.argsort(axis=1)[:, :4])
     x = invert(decode, SHAPE, A, loads, config)
     np.testing.assert_array_equal(x, pool[distance.argmin(axis=1)])
     assert len(np.unique(distance.argmin(axis=1))) > 5
+
+
+def test_draws_are_averaged(A, decode, loads: np.ndarray):
+    start = nearest_starts(decode_starts(decode, SHAPE, CONFIG), A, loads, 3)
+    each = []
+    for k in range(3):
+        descent = Descent(decode, Operator.of(A), starting_noise(start[:, k], SHAPE, 0), loads, CONFIG)
+        list(descent.run())
+        each.append(descent.result().double().numpy())
+    for block in (7, 64):
+        found = invert(decode, SHAPE, A, loads, replace(CONFIG, draws=3, block=block))
+        np.testing.assert_allclose(found, np.mean(each, axis=0), rtol=1e-5)
+    with pytest.raises(UsageError, match="draws is 30, more than the 20 starts"):
+        replace(CONFIG, draws=30)
 
 
 def test_starts_are_standard_normal_and_each_its_own():
@@ -246,6 +261,7 @@ def test_learning_rates():
     "wrong",
     [
         {"starts": 0},
+        {"draws": 0},
         {"block": 0},
         {"steps": -1},
         {"steps": 1.5},

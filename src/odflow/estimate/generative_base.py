@@ -52,7 +52,7 @@ class GenerativeEstimator(HistoryEstimator):
     floor : float
         Least demand before the projection, as a share of the history's mean: what the generator
         says is 0 could not be lifted.
-    starts, steps, learning_rate, decay, norm, best, patience, block, seed
+    starts, draws, steps, learning_rate, decay, norm, best, patience, block, seed
         As :class:`~odflow.estimate.inversion.InversionConfig`.
 
     Notes
@@ -66,6 +66,7 @@ class GenerativeEstimator(HistoryEstimator):
     sweeps: int = 50
     floor: float = 0.01
     starts: int = 1000
+    draws: int = 1
     steps: int = 200
     learning_rate: float = 0.04
     decay: Literal["cosine", "halving", "none"] = "cosine"
@@ -261,7 +262,7 @@ class GenerativeEstimator(HistoryEstimator):
         loads = observed.values / generator.unit
         x = invert(decode, shape, matrix, loads, config, report, pool=self._pool[1], device=generator.device)
         if report is not None:
-            report.done += len(observed) * config.steps
+            report.done += len(observed) * config.draws * config.steps
         return x[:, columns] * generator.unit
 
     def _projected(self, observed: Observed, own: Floats) -> Floats:
@@ -270,7 +271,11 @@ class GenerativeEstimator(HistoryEstimator):
         return meet_loads(observed, lifted * observed.system.carried, self.sweeps)
 
     def _report(self, loads: xr.DataArray, progress: Progress | None) -> _Report | None:
-        return None if progress is None else _Report(progress, labels.check_loads(loads).sizes["time"] * self.steps)
+        return (
+            None
+            if progress is None
+            else _Report(progress, labels.check_loads(loads).sizes["time"] * self.draws * self.steps)
+        )
 
     def _attrs(self, loads: xr.DataArray) -> dict[str, str | float]:
         attrs = super()._attrs(loads)

@@ -39,6 +39,9 @@ class InversionConfig:
     ----------
     starts : int
         Noise sets to choose the start from (N_init).
+    draws : int
+        Inversions of each snapshot, from as many nearest starts; the estimate is the mean of their
+        TMs. 1 is algorithm 2; more come nearer to the mean of all TMs that explain the loads.
     steps : int
         Steps of Adam (I_opt); 0 keeps the start.
     learning_rate : float
@@ -55,11 +58,12 @@ class InversionConfig:
     patience : int
         A snapshot is done when its loss has not fallen by 0.1 % in so many steps; 0: never.
     block : int
-        Snapshots decoded at once; see :func:`invert` for the memory.
+        Noise sets decoded at once; see :func:`invert` for the memory.
     seed : int
     """
 
     starts: int = 1000
+    draws: int = 1
     steps: int = 200
     learning_rate: float = 0.04
     decay: Literal["cosine", "halving", "none"] = "cosine"
@@ -71,7 +75,9 @@ class InversionConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_counts(starts=self.starts, block=self.block)
+        check_counts(starts=self.starts, draws=self.draws, block=self.block)
+        if self.draws > self.starts:
+            raise UsageError(f"draws is {self.draws}, more than the {self.starts} starts to take them from")
         for name, least in (("steps", 0), ("patience", 0), ("seed", 0)):
             value = getattr(self, name)
             if int(value) != value or value < least:
@@ -117,7 +123,7 @@ def invert(
         y, in the units of `decode`; NaN = not measured.
     config : InversionConfig
     progress : callable, optional
-        Told (steps done, steps in all, {"loss": mean loss of the block}), steps summed over snapshots.
+        Told (steps done, steps in all, {"loss": mean loss of the block}), summed over snapshots and draws.
     pool : array, shape (starts, flows), optional
         From :func:`decode_starts` with the same config, where it serves several calls.
     device : device
@@ -133,8 +139,8 @@ def invert(
     element, so that what comes out for a snapshot does not depend on the others.
 
     Memory, with b = `block` rounded up to a multiple of 16: the result, 4 * starts * flows bytes of
-    decoded starts, 16 * starts * rows bytes of their loads, the same again for 1000 snapshots at a
-    time while starts are compared, 4 * b * (5 * noise + 4 * flows + 4 * rows) bytes of the descent,
+    decoded starts, 16 * starts * rows bytes of their loads and 16,000 * starts bytes while they are
+    compared, 4 * b * (5 * noise + 4 * flows + 4 * rows) bytes of the descent,
     and what autograd keeps for one call of `decode` on b noises. None but the result grows with T.
 
     Raises
@@ -145,22 +151,22 @@ def invert(
     if config.move == "start" and len(noise_shape) < 2:
         raise UsageError("move='start' is for chains of noises (diffusion); this generator has one noise: use 'all'")
     pool = decode_starts(decode, noise_shape, config, device=device) if pool is None else pool
-    chosen = nearest_starts(pool, matrix, loads)
-    size, total = config.block, max(1, len(loads) * config.steps)
-    out = np.empty((len(loads), matrix.shape[1]))
+    start = nearest_starts(pool, matrix, loads, config.draws).ravel()
+    out = np.zeros((len(loads), matrix.shape[1]))
     operator = Operator.of(matrix, device)
-    for begin in range(0, len(loads), size):
-        span = slice(begin, min(begin + size, len(loads)))
-        count = span.stop - begin
-        rows = np.minimum(np.arange(padded(count)), count - 1) + begin
-        state = Descent(
-            decode, operator, starting_noise(chosen[rows], noise_shape, config.seed, device), loads[rows], config
-        )
-        for step, loss in state.run():
+    done, total = 0, max(1, len(start) * config.steps)
+    for begin in range(0, len(start), config.block):
+        count = min(config.block, len(start) - begin)
+        rows = begin + np.minimum(np.arange(padded(count)), count - 1)
+        snapshot = rows // config.draws
+        noise = starting_noise(start[rows], noise_shape, config.seed, device)
+        descent = Descent(decode, operator, noise, loads[snapshot], config)
+        for step, loss in descent.run():
             if progress is not None:
-                progress(begin * config.steps + count * step, total, {"loss": loss})
-        out[span] = state.result()[:count].double().cpu().numpy()
-    return out
+                progress(done + count * step, total, {"loss": loss})
+        done += count * config.steps
+        np.add.at(out, snapshot[:count], descent.result()[:count].double().cpu().numpy())
+    return out / config.draws
 
 
 def decode_starts(
@@ -185,16 +191,16 @@ def starting_noise(
     return torch.stack(sets)[torch.from_numpy(place.ravel())].to(device)
 
 
-def nearest_starts(pool: NDArray[np.float32], matrix: csr_array, loads: Floats) -> NDArray[np.int64]:
-    """Number of the start with the least ``||A x - y||^2`` over the measured rows, shape (T,)."""
+def nearest_starts(pool: NDArray[np.float32], matrix: csr_array, loads: Floats, count: int = 1) -> NDArray[np.int64]:
+    """Numbers of the starts with the least ``||A x - y||^2`` over measured rows, nearest first, shape (T, count)."""
     parts = [(matrix @ pool[begin : begin + 64].T).T for begin in range(0, len(pool), 64)]
     produced = np.concatenate(parts).astype(float)
     squares = produced**2
-    chosen = np.empty(len(loads), dtype=np.int64)
+    chosen = np.empty((len(loads), count), dtype=np.int64)
     for begin in range(0, len(loads), 1000):
         y = loads[begin : begin + 1000]
         measured = ~np.isnan(y)
         # the sum of squares without y^2, which is the same for all starts
         distance = measured.astype(float) @ squares.T - 2 * np.where(measured, y, 0.0) @ produced.T
-        chosen[begin : begin + 1000] = distance.argmin(axis=1)
+        chosen[begin : begin + 1000] = distance.argsort(axis=1, kind="stable")[:, :count]
     return chosen

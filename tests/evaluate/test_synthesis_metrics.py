@@ -49,14 +49,20 @@ def test_wasserstein_is_that_of_scipy_for_any_numbers(real, rng, n):
     np.testing.assert_allclose(wasserstein(other, real), expected)
 
 
-def test_flows_without_real_traffic_have_no_relative_distance(real):
-    empty = np.column_stack([real[:, :2], np.zeros(400)])
-    synthetic = np.column_stack([real[:, :2], np.ones(400)])
+def test_flows_with_next_to_no_traffic_do_not_decide(real):
+    """Their mean counts as 0.1 % of the mean demand, in the distances too."""
+    x = real[:, :2]
+    empty, synthetic = np.column_stack([x, np.zeros(400)]), np.column_stack([x, np.full(400, 0.01)])
     by_volume, by_flow = relative_wasserstein(empty, synthetic)
-    assert by_volume == pytest.approx(1 / real[:, :2].mean(axis=0).sum())
-    assert by_flow == 0
+    demand = x.mean(axis=0).sum() / 3
+    assert by_volume == pytest.approx(0.01 / (3 * demand))
+    assert by_flow == pytest.approx(0.01 / (1e-3 * demand) / 3)
     with pytest.raises(DataError, match="no traffic"):
         relative_wasserstein(np.zeros((3, 2)), np.ones((3, 2)))
+    tiny = np.column_stack([x, 1e-9 * real[:, 5]])
+    assert fit_space(tiny).scale[2] == pytest.approx(1e-3 * demand)
+    assert frechet(tiny, np.column_stack([x, 1e-7 * real[:, 5]])) < 1e-3
+    assert classifier_auc(tiny, np.column_stack([x[::-1], 1e-8 * real[:, 5]])) < 0.6
 
 
 def test_correlation_error(rng):

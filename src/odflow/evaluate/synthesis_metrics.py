@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from odflow.errors import DataError, MissingDependencyError
-from odflow.evaluate.synthesis_space import Space, fit_space, nearest, pair, squares
+from odflow.evaluate.synthesis_space import NEGLIGIBLE, Space, fit_space, nearest, pair, squares
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -47,7 +47,8 @@ def relative_wasserstein(real: ArrayLike, synthetic: ArrayLike) -> tuple[float, 
     by_volume : float
         ``sum_i W1_i / sum_i mean_i``: large flows count most. The headline.
     by_flow : float
-        Mean of ``W1_i / mean_i`` over the flows with real traffic: every flow counts the same.
+        Mean of ``W1_i / mean_i`` over the flows, every one alike; mean_i counts as at least 0.1 % of the mean
+        demand, for a distance relative to next to nothing says nothing.
 
     Raises
     ------
@@ -55,10 +56,10 @@ def relative_wasserstein(real: ArrayLike, synthetic: ArrayLike) -> tuple[float, 
         If there is no real traffic.
     """
     distance, mean = wasserstein(real, synthetic), np.asarray(real, dtype=float).mean(axis=0)
-    some = mean > 0
-    if not some.any():
+    if not mean.any():
         raise DataError("the real TMs hold no traffic")
-    return float(distance.sum() / mean.sum()), float((distance[some] / mean[some]).mean())
+    by_flow = distance / np.maximum(mean, NEGLIGIBLE * mean.mean())
+    return float(distance.sum() / mean.sum()), float(by_flow.mean())
 
 
 def correlation_error(real: ArrayLike, synthetic: ArrayLike) -> float:
@@ -203,10 +204,11 @@ def classifier_auc(
 ) -> float:
     """Classifier two-sample test: how well a small neural network tells synthetic TMs from real ones, as an AUC.
 
-    A network with one hidden layer of 64 units sees ``log(1 + x / u)``, standardised, u being 1 % of the flow's
-    real mean: so a measured zero and next to nothing look alike, which would give everything away. Mean over the
-    folds of the area under the ROC curve of the part left out (Lopez-Paz & Oquab 2017, with the area in place of the
-    accuracy). 0.5: they cannot be told apart; 1: always.
+    A network with one hidden layer of 64 units sees ``log(1 + x / u)``, u being 1 % of the flow's real mean and at
+    least 0.1 % of the mean demand, less its mean and divided by its standard deviation or 0.1 if that is larger. So a
+    measured zero and next to nothing look alike, which would give everything away. Mean over the folds of the area
+    under the ROC curve of the part left out (Lopez-Paz & Oquab 2017, with the area in place of the accuracy). 0.5: they
+    cannot be told apart; 1: always.
 
     Parameters
     ----------
@@ -232,7 +234,7 @@ def classifier_auc(
         raise MissingDependencyError(text) from error
     a, b = pair(real, synthetic)
     mean = a.mean(axis=0)
-    x = np.log1p(np.concatenate([a, b]) / (0.01 * np.where(mean > 0, mean, mean.mean() or 1.0)))
+    x = np.log1p(np.concatenate([a, b]) / np.maximum(0.01 * mean, NEGLIGIBLE * mean.mean() or 1.0))
     y = np.repeat([0, 1], [len(a), len(b)])
     part = _parts(len(a), len(b), groups, folds, np.random.default_rng(seed))
     found = []
@@ -240,8 +242,7 @@ def classifier_auc(
         rest = part != k
         if min(len(np.unique(y[rest])), len(np.unique(y[~rest]))) < 2:
             continue
-        spread = x[rest].std(axis=0)
-        z = (x - x[rest].mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+        z = (x - x[rest].mean(axis=0)) / np.maximum(x[rest].std(axis=0), 0.1)
         batch = min(128, int(rest.sum()))
         model = MLPClassifier(
             (64,), alpha=0.01, batch_size=batch, learning_rate_init=2e-3, max_iter=epochs, random_state=seed

@@ -28,7 +28,7 @@ class SynthesisScore:
     wasserstein : float
         Wasserstein distance of the flows, sum of W1 by sum of means.
     wasserstein_by_flow : float
-        Mean of W1 by mean, every flow alike; not one of the six.
+        Mean over the flows of W1 by mean; not one of the six.
     correlation : float
         Mean absolute difference of the flows' correlations.
     frechet : float
@@ -243,7 +243,7 @@ _COLUMNS = (
     _Column("correlation", "correlation", 4),
     _Column("Fréchet", "frechet", 2),
     _Column("MMD² x 1000", "mmd", 2, 1e3),
-    _Column("AUC", "auc", 3),
+    _Column("AUC", "auc", 4),
     _Column("nearest", "nearest", 3),
 )
 
@@ -267,7 +267,7 @@ _EXPLANATION = (
     "Less is better, except for `nearest`, where 1 is ideal. ± is the standard deviation over the seeds: of the real "
     "TMs drawn, of the training and of the samples. Order in time plays no part.",
     "W1: Wasserstein distance between a flow's real and synthetic values; sum over flows by the sum of their means (by "
-    "volume, the measure that counts), and mean of each by its own mean (by flow: nearly empty flows rule it).",
+    "volume, the measure that counts), and mean over the flows of each by its own mean (by flow).",
     "correlation: mean absolute difference of the Pearson correlations of all pairs of flows that vary.",
     "Fréchet: squared Fréchet distance of normal distributions in the space of the principal axes of the training "
     "TMs, flows standardised. It and W1 and the correlations are not 0 for equal distributions at finite n.",
@@ -277,5 +277,7 @@ _EXPLANATION = (
     "nearest: median distance to the nearest training TM, divided by that of real TMs to the training TMs of other "
     "days; much below 1 is copying (TMs of the same hours come out at about a half), above 1 is unlike any real TM. "
     "Ranked by |log|.",
+    "Means and standard deviations of flows count as at least 0.1 % of the mean demand, so that flows which are as "
+    "good as empty do not decide.",
     "W1 / floor: W1 by volume relative to that of the first floor.",
 )

@@ -55,7 +55,7 @@ def test_estimates(estimator: GenerativeEstimator, loads: xr.DataArray, truth, d
     model = replace(estimator, generator=estimator.generator_, project=project, sweeps=500)
     found = model.estimate(loads, diamond_routing)
     error = float(np.abs(found - truth).sum() / truth.sum())
-    assert error < (0.4 if project else 0.6)
+    assert error < (0.15 if project else 0.4)
     again = model.estimate(loads, diamond_routing)
     xr.testing.assert_identical(found, again)
     off = np.abs(diamond_routing.loads(found) - loads).max() / loads.max()
@@ -64,10 +64,10 @@ def test_estimates(estimator: GenerativeEstimator, loads: xr.DataArray, truth, d
 
 def test_descent_pays(estimator: GenerativeEstimator, loads: xr.DataArray, diamond_routing: Routing):
     def misfit(steps: int) -> float:
-        model = replace(estimator, generator=estimator.generator_, project=False, steps=steps)
+        model = replace(estimator, generator=estimator.generator_, project=False, steps=steps, learning_rate=0.1)
         return float(np.abs(diamond_routing.loads(model.estimate(loads, diamond_routing)) - loads).sum())
 
-    assert misfit(60) < 0.7 * misfit(0)
+    assert misfit(100) < 0.8 * misfit(0)
 
 
 def gradient_of_noises(model: of.DDPMTME) -> torch.Tensor:
@@ -93,7 +93,7 @@ def test_weights_have_none(diffusion):
 
 @pytest.mark.parametrize("move", ["all", "start"])
 def test_which_noises_move(diffusion, loads: xr.DataArray, diamond_routing: Routing, move):
-    model = of.DDPMTME(generator=diffusion, move=move, steps=5)
+    model = of.DDPMTME(generator=diffusion, move=move, steps=5, sampling_steps=4)
     decode, shape, _ = model._decoder(diffusion)
     noise = torch.randn((24, *shape), generator=torch.Generator().manual_seed(0))
     y = loads.values / diffusion.unit
@@ -108,7 +108,9 @@ def test_another_chain(diffusion, loads: xr.DataArray, diamond_routing: Routing)
     assert gradient_of_noises(model).shape == (7,)
     found = model.estimate(loads, diamond_routing)
     assert diffusion.config.sampling_steps == 4
-    assert not np.array_equal(found, of.DDPMTME(generator=diffusion, **FAST).estimate(loads, diamond_routing))
+    own_chain = of.DDPMTME(generator=diffusion, sampling_steps=0, **FAST)
+    assert gradient_of_noises(own_chain).shape == (4,)
+    assert not np.array_equal(found, own_chain.estimate(loads, diamond_routing))
     with pytest.raises(UsageError, match="diffusion_steps"):
         of.DDPMTME(generator=diffusion, sampling_steps=2000).estimate(loads, diamond_routing)
 

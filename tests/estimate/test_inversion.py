@@ -98,6 +98,19 @@ def test_draws_are_averaged(A, decode, loads: np.ndarray):
         replace(CONFIG, draws=30)
 
 
+def test_prior_gives_the_most_likely_noise(A, decode, loads: np.ndarray):
+    """With squared differences and a linear decoder: ridge regression."""
+    config = replace(CONFIG, norm="l2", prior=1e-4, steps=600, learning_rate=0.1)
+    x = invert(decode, SHAPE, A, loads, config)
+    base = decode(torch.zeros(1, *SHAPE)).double().numpy()[0]
+    W = decode(torch.eye(24).reshape(24, *SHAPE)).double().numpy() - base
+    for t in (0, 13):
+        G = A @ W.T / loads[t].sum()
+        z = np.linalg.solve(2 * G.T @ G + 1e-4 * np.eye(24), 2 * G.T @ (loads[t] - A @ base) / loads[t].sum())
+        np.testing.assert_allclose(x[t], base + z @ W, rtol=2e-3)
+    assert np.abs(base + z @ W - base).max() > 0.2
+
+
 def test_starts_are_standard_normal_and_each_its_own():
     noise = starting_noise(np.arange(500), SHAPE, 0)
     assert float(noise.mean()) == pytest.approx(0, abs=0.03)
@@ -110,8 +123,8 @@ def test_starts_are_standard_normal_and_each_its_own():
 def test_steps_are_those_of_adam_on_the_loss(A, decode, loads: np.ndarray):
     loads = loads[:5].copy()
     loads[1, 3] = np.nan
-    for norm in ("l1", "l2"):
-        config = replace(CONFIG, steps=10, norm=norm, decay="none", learning_rate=0.01, best=False)
+    for norm, prior in (("l1", 0.0), ("l2", 0.0), ("l1", 0.01)):
+        config = replace(CONFIG, steps=10, norm=norm, prior=prior, decay="none", learning_rate=0.01, best=False)
         start = starting_noise(np.arange(5), SHAPE, 0)
         state = Descent(decode, Operator.of(A), start, loads, config)
         found = [loss for _, loss in state.run()]
@@ -125,6 +138,7 @@ def test_steps_are_those_of_adam_on_the_loss(A, decode, loads: np.ndarray):
             x = decode(torch.zeros(1, *SHAPE)) + noise.flatten(1) @ W.double()
             share = ((x @ dense.T - y) / y.nansum(dim=1, keepdim=True)).nan_to_num()
             loss = (share.abs() if norm == "l1" else share**2).sum(dim=1)
+            loss = loss + prior * (noise**2).sum(dim=(1, 2)) / 2
             expected.append(float(loss.detach().mean()))
             adam.zero_grad()
             loss.sum().backward()
@@ -270,6 +284,7 @@ def test_learning_rates():
         {"learning_rate": 0.0},
         {"learning_rate": float("nan")},
         {"norm": "l3"},
+        {"prior": -1.0},
         {"move": "none"},
         {"decay": "linear"},
     ],

@@ -99,7 +99,7 @@ class Descent:
             loss, slope = self._misfit(x.detach())
             self._keep(x.detach(), loss)
             (gradient,) = torch.autograd.grad(x, moved, slope)
-            self._adam(gradient, step)
+            self._adam(gradient.add_(self._moved, alpha=self.config.prior), step)
             yield step + 1, float(loss.mean())
             if self.config.patience and not self._drop_done():
                 return
@@ -120,12 +120,13 @@ class Descent:
         return moved if self._fixed is None else torch.cat([moved, self._fixed], dim=1)
 
     def _misfit(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Loss of each snapshot and its gradient with respect to the TM, by hand: autograd is for the decoder."""
+        """Loss of each snapshot and its gradient by the TM; by hand, so that autograd is for the decoder alone."""
         residual = (self.operator.forward @ x.T - self._y) * self._weight
         if self.config.norm == "l1":
             loss, slope = residual.abs().sum(dim=0), residual.sign()
         else:
             loss, slope = (residual**2).sum(dim=0), 2 * residual
+        loss = loss + 0.5 * self.config.prior * self._moved.flatten(1).square().sum(dim=1)
         return loss, (self.operator.adjoint @ (slope * self._weight)).T
 
     def _adam(self, gradient: Tensor, step: int) -> None:

@@ -52,7 +52,7 @@ class GenerativeEstimator(HistoryEstimator):
     floor : float
         Least demand before the projection, as a share of the history's mean: what the generator
         says is 0 could not be lifted.
-    starts, draws, steps, learning_rate, decay, norm, best, patience, block, seed
+    starts, draws, steps, learning_rate, decay, norm, prior, best, patience, block, seed
         As :class:`~odflow.estimate.inversion.InversionConfig`.
 
     Notes
@@ -71,6 +71,7 @@ class GenerativeEstimator(HistoryEstimator):
     learning_rate: float = 0.04
     decay: Literal["cosine", "halving", "none"] = "cosine"
     norm: Literal["l1", "l2"] = "l1"
+    prior: float = 0.0
     best: bool = True
     patience: int = 0
     block: int = 256

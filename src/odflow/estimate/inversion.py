@@ -51,6 +51,9 @@ class InversionConfig:
     norm : {"l1", "l2"}
         Sum of absolute, or of squared, differences between the loads of the TM and the measured
         ones, each as a share of the total measured load of the snapshot.
+    prior : float
+        Weight of half the sum of squares of the moved noises, i.e. of how unlikely they are, against
+        that. 0 is algorithm 2; above, it keeps the TMs among those that the generator would draw.
     move : {"all", "start"}
         Move all noises, or only the first of each set: x_T of a diffusion.
     best : bool
@@ -68,6 +71,7 @@ class InversionConfig:
     learning_rate: float = 0.04
     decay: Literal["cosine", "halving", "none"] = "cosine"
     norm: Literal["l1", "l2"] = "l1"
+    prior: float = 0.0
     move: Literal["all", "start"] = "all"
     best: bool = True
     patience: int = 0
@@ -84,6 +88,8 @@ class InversionConfig:
                 raise UsageError(f"{name} is {value}, expected a whole number of at least {least}")
         if not 0 < self.learning_rate < math.inf:
             raise UsageError(f"learning_rate is {self.learning_rate}, expected a positive number")
+        if not 0 <= self.prior < math.inf:
+            raise UsageError(f"prior is {self.prior}, expected a weight of 0 or more")
         choices = {"decay": ("cosine", "halving", "none"), "norm": ("l1", "l2"), "move": ("all", "start")}
         for name, known in choices.items():
             if getattr(self, name) not in known:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 _SLOPE = 0.2  # of LeakyReLU below 0
+_LEAST_SPREAD = 1e-3  # of roots, which are about 1 on average
 
 
 def perceptron(inputs: int, width: int, layers: int, outputs: int) -> nn.Sequential:
@@ -33,9 +34,36 @@ def square(rooted: Tensor) -> Tensor:
     return rooted.relu().square()
 
 
-@torch.no_grad()
-def centre(network: nn.Sequential, batch: Tensor) -> None:
-    """Start the outputs of an untrained perceptron at the mean of a batch, shape (B, outputs)."""
-    bias = network[-1].bias
-    assert isinstance(bias, Tensor)
-    bias.copy_(batch.mean(dim=0))
+class ToTraffic(nn.Module):
+    """Latents (B, latent) to square roots of scaled TMs (B, flows), which may come out below 0.
+
+    Attributes
+    ----------
+    middle : Tensor, shape (flows,)
+        Mean of the roots.
+    spread : Tensor, shape ()
+        Their mean absolute deviation from it, over all flows.
+    """
+
+    middle: Tensor
+    spread: Tensor
+
+    def __init__(self, latent: int, width: int, layers: int, flows: int) -> None:
+        super().__init__()
+        self.layers = perceptron(latent, width, layers, flows)
+        self.register_buffer("middle", torch.zeros(flows))
+        self.register_buffer("spread", torch.ones(()))
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Roots of scaled demands."""
+        return torch.addcmul(self.middle, self.layers(latents), self.spread)
+
+    def standard(self, rooted: Tensor) -> Tensor:
+        """Roots of scaled demands as other networks are to see them: about 0, and about 1 in size."""
+        return (rooted - self.middle) / self.spread
+
+    @torch.no_grad()
+    def adapt(self, rooted: Tensor) -> None:
+        """Take middle and spread from a batch of roots, shape (B, flows)."""
+        self.middle.copy_(rooted.mean(dim=0))
+        self.spread.copy_((rooted - self.middle).abs().mean().clamp(min=_LEAST_SPREAD))

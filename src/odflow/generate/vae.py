@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from odflow.errors import UsageError
 from odflow.generate.base import TrafficGenerator
 from odflow.generate.config import GeneratorConfig, at_least, one_of
-from odflow.generate.layers import centre, perceptron, root, square
+from odflow.generate.layers import ToTraffic, perceptron, root, square
 from odflow.training import Update, adam
 from odflow.training.seeds import generator_of
 
@@ -35,7 +35,8 @@ class VAEConfig(GeneratorConfig):
     reconstruction : {"l1", "l2"}
         Mean absolute or mean square difference of the square roots of the scaled demands.
     beta : float
-        Weight of the KL term (sum over latents), the reconstruction being a mean over flows.
+        Weight of the KL term; 1 = the likelihood of errors that follow the Laplace (L1) or normal (L2)
+        distribution as wide as the errors of the batch.
     warmup : float
         Share of the steps in which the weight of the KL term grows linearly from 0 to `beta`.
     residual : bool
@@ -43,11 +44,12 @@ class VAEConfig(GeneratorConfig):
         vary much less than the data. It has no part in :meth:`TrafficVAE.decode`.
     """
 
+    steps: int = 10000
     latent: int = 128
     width: int = 512
     layers: int = 1
     reconstruction: Literal["l1", "l2"] = "l1"
-    beta: float = 3e-4
+    beta: float = 1.5
     warmup: float = 0.1
     residual: bool = True
 
@@ -81,30 +83,24 @@ def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1)
 
 
-class Decoder(nn.Module):
-    """Latents (B, latent) to square roots of scaled TMs (B, flows), and how far these are off.
+class Decoder(ToTraffic):
+    """The decoder, and how far it is off.
 
     Attributes
     ----------
-    spread : Tensor, shape (flows,)
-        Mean absolute error (of L1) or root of the mean square error (of L2) of the reconstructions.
+    error : Tensor, shape (flows,)
+        Mean absolute error (of L1) or root of the mean square error (of L2) of the roots.
     """
 
-    spread: Tensor
+    error: Tensor
 
     def __init__(self, config: VAEConfig, flows: int) -> None:
-        super().__init__()
-        self.layers = perceptron(config.latent, config.width, config.layers, flows)
-        self.register_buffer("spread", torch.zeros(flows))
-
-    def forward(self, latents: Tensor) -> Tensor:
-        """Decode."""
-        out: Tensor = self.layers(latents)
-        return out
+        super().__init__(config.latent, config.width, config.layers, flows)
+        self.register_buffer("error", torch.zeros(flows))
 
 
 class VAETask:
-    """Reconstruction plus `beta` times the KL divergence, by reparametrised draws of the latents.
+    """Reconstruction plus `beta` times the KL divergence, per flow, by reparametrised draws of the latents.
 
     Parameters
     ----------
@@ -125,19 +121,31 @@ class VAETask:
         """Learn from scaled TMs (B, flows)."""
         x = root(batch)
         if step == 0:
-            centre(self.decoder.layers, x)
+            self.decoder.adapt(x)
         error, kl = self._forward(x, generator)
         reconstruction, divergence = self._size(error).mean(), kl.mean()
         ramp = self.config.warmup * self.config.steps
-        weight = self.config.beta * min(1.0, (step + 1) / max(ramp, 1.0))
+        weight = self._weight(reconstruction, x) * min(1.0, (step + 1) / max(ramp, 1.0))
         update("vae", reconstruction + weight * divergence)
         self._follow(error.detach(), step)
         return {"reconstruction": reconstruction.detach(), "kl": divergence.detach()}
 
     def validate(self, data: Tensor, generator: torch.Generator) -> float:
         """The loss with the full weight of the KL term, on scaled TMs (N, flows)."""
-        error, kl = self._forward(root(data), generator)
-        return float(self._size(error).mean() + self.config.beta * kl.mean())
+        x = root(data)
+        error, kl = self._forward(x, generator)
+        reconstruction = self._size(error).mean()
+        return float(reconstruction + self._weight(reconstruction, x) * kl.mean())
+
+    def _weight(self, reconstruction: Tensor, x: Tensor) -> Tensor:
+        """Weight of the KL term beside a reconstruction that is a mean over flows.
+
+        ``n log(mean |r|) + beta kl`` has the gradient of ``mean |r| + beta (mean |r| / n) kl``: Rybkin,
+        Daniilidis, Levine, "Simple and effective VAE training with calibrated decoders", 2021,
+        equation 5, for either loss.
+        """
+        wide = 1 if self.config.reconstruction == "l1" else 2
+        return self.config.beta * wide * reconstruction.detach() / x.shape[1]
 
     def _forward(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         mean, log_variance = self._encode(x)
@@ -146,10 +154,8 @@ class VAETask:
         return self.decoder(latents) - x, kl_divergence(mean, log_variance)
 
     def _encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log variance of the latents; the encoder sees how far TMs are from the decoder's bias."""
-        offset = self.decoder.layers[-1].bias
-        assert isinstance(offset, Tensor)
-        mean, log_variance = self.encoder(torch.asinh(x - offset.detach())).chunk(2, dim=1)
+        """Mean and log variance of the latents; far outliers are drawn in."""
+        mean, log_variance = self.encoder(torch.asinh(self.decoder.standard(x))).chunk(2, dim=1)
         return mean, log_variance.clamp(-_LOG_VARIANCE, _LOG_VARIANCE)
 
     def _size(self, error: Tensor) -> Tensor:
@@ -157,10 +163,10 @@ class VAETask:
 
     @torch.no_grad()
     def _follow(self, error: Tensor, step: int) -> None:
-        """Keep the decoder's spread at that of the last hundred batches or so."""
+        """Keep the decoder's error at that of the last hundred batches or so."""
         size = self._size(error).mean(dim=0)
-        spread = size if self.config.reconstruction == "l1" else size.sqrt()
-        self.decoder.spread.lerp_(spread, max(0.01, 1 / (step + 1)))
+        size = size if self.config.reconstruction == "l1" else size.sqrt()
+        self.decoder.error.lerp_(size, max(0.01, 1 / (step + 1)))
 
 
 class TrafficVAE(TrafficGenerator):
@@ -209,17 +215,17 @@ class TrafficVAE(TrafficGenerator):
     def sample(self, n: int, *, seed: int = 0, start: Any = None) -> xr.DataArray:
         """As :meth:`TrafficGenerator.sample`; with ``residual``, noise is added to the square root of each demand.
 
-        It follows the Laplace (of L1) or the normal distribution (of L2) with the spread that the
-        decoder's errors had at the end of the training; roots below 0 become 0.
+        It follows the Laplace (of L1) or the normal distribution (of L2) as wide as the
+        decoder's errors were at the end of the training; roots below 0 become 0.
         """
         drawn = super().sample(n, seed=seed, start=start)
         if not self.config.residual:
             return drawn
-        scale, spread = self.scaling_.scale.cpu(), self.networks_["decoder"].spread
-        assert isinstance(spread, Tensor)
+        scale, error = self.scaling_.scale.cpu(), self.networks_["decoder"].error
+        assert isinstance(error, Tensor)
         traffic = torch.from_numpy(drawn.values / self.unit).flatten(1)
         noise = self._residuals(tuple(traffic.shape), generator_of(seed, _RESIDUALS))
-        rooted = root(traffic / scale) + spread.cpu() * noise
+        rooted = root(traffic / scale) + error.cpu() * noise
         return drawn.copy(data=(square(rooted) * scale * self.unit).view(drawn.shape).numpy())
 
     def _residuals(self, shape: tuple[int, ...], randoms: torch.Generator) -> Tensor:

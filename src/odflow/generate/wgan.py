@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from odflow.errors import UsageError
 from odflow.generate.base import TrafficGenerator
 from odflow.generate.config import GeneratorConfig, at_least
-from odflow.generate.layers import centre, perceptron, root, square
+from odflow.generate.layers import ToTraffic, perceptron, root, square
 from odflow.training import Update, adam
 
 __all__ = ["TrafficWGANGP", "WGANConfig", "WGANTask", "gradient_penalty"]
@@ -37,12 +37,12 @@ class WGANConfig(GeneratorConfig):
         Weight of the gradient penalty.
     """
 
-    steps: int = 16000
+    steps: int = 24000
     batch: int = 64
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-3
     final_learning_rate: float = 2e-5
     clip: float = 0.0
-    latent: int = 128
+    latent: int = 64
     width: int = 512
     layers: int = 1
     critic_width: int = 256
@@ -106,7 +106,7 @@ class WGANTask:
     def __init__(self, modules: dict[str, nn.Module], config: WGANConfig) -> None:
         self.modules, self.config = modules, config
         generator, critic = modules["generator"], modules["critic"]
-        assert isinstance(generator, nn.Sequential)
+        assert isinstance(generator, ToTraffic)
         self.generator, self.critic = generator, critic
         self.optimizers: dict[str, torch.optim.Optimizer] = {
             name: adam(module.parameters(), config.learning_rate, _BETAS) for name, module in modules.items()
@@ -114,9 +114,9 @@ class WGANTask:
 
     def step(self, batch: Tensor, step: int, generator: torch.Generator, update: Update) -> dict[str, Tensor]:
         """One step of the critic on scaled TMs (B, flows), and one of the generator after every few of them."""
-        real = root(batch)
         if step == 0:
-            centre(self.generator, real)
+            self.generator.adapt(root(batch))
+        real = self.generator.standard(root(batch))
         with torch.no_grad():
             fake = self._draw(len(real), generator, real.device)
         scores = self.critic(torch.cat([real, fake]))
@@ -130,14 +130,15 @@ class WGANTask:
 
     def validate(self, data: Tensor, generator: torch.Generator) -> float:
         """Wasserstein distance of each flow's root between scaled TMs (N, flows) and as many draws, mean over flows."""
-        real = root(data)
+        real = self.generator.standard(root(data))
         fake = self._draw(len(real), generator, real.device)
-        return float((fake.sort(dim=0).values - real.sort(dim=0).values).abs().mean())
+        distance = (fake.sort(dim=0).values - real.sort(dim=0).values).abs().mean()
+        return float(distance * self.generator.spread)
 
     def _draw(self, rows: int, generator: torch.Generator, device: torch.device) -> Tensor:
+        """Generated roots as the critic is to see them."""
         noise = torch.randn((rows, self.config.latent), generator=generator).to(device)
-        out: Tensor = self.generator(noise).relu()
-        return out
+        return self.generator.standard(self.generator(noise).relu())
 
 
 class TrafficWGANGP(TrafficGenerator):
@@ -165,7 +166,7 @@ class TrafficWGANGP(TrafficGenerator):
     def _networks(self, flows: int) -> dict[str, nn.Module]:
         config = self.config
         return {
-            "generator": perceptron(config.latent, config.width, config.layers, flows),
+            "generator": ToTraffic(config.latent, config.width, config.layers, flows),
             "critic": perceptron(flows, config.critic_width, config.critic_layers, 1),
         }
 

@@ -282,4 +282,3 @@ def test_nothing_to_save(tmp_path: Path):
 
 def test_linear_estimator_keeps_the_house_rules():
     check_estimator(replace(estimator(generator=GeneratorConfig()), steps=20, sweeps=500), exact=True)
-    check_estimator(replace(estimator(generator=GeneratorConfig(), noise=0.05), steps=20))

@@ -27,7 +27,7 @@ from odflow.network.routing import Routing  # noqa: E402
 from odflow.testing import check_estimator  # noqa: E402
 
 DIFFUSION = of.DiffusionConfig(
-    steps=400, batch=32, latent=16, hidden=32, width=16, blocks=1, sampling_steps=4, pretrain_steps=100
+    steps=250, batch=32, latent=16, hidden=32, width=16, blocks=1, sampling_steps=4, pretrain_steps=100
 )
 VAE = of.VAEConfig(steps=80, batch=32, latent=8, width=32)
 WGAN = of.WGANConfig(steps=80, batch=32, latent=8, width=32, critic_width=16)

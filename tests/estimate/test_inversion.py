@@ -60,8 +60,7 @@ def off(A, x: np.ndarray, loads: np.ndarray) -> np.ndarray:
     return np.nanmax(np.abs((A @ x.T).T - loads), axis=1) / np.nanmax(loads, axis=1)
 
 
-@pytest.mark.parametrize("norm", ["l1", "l2"])
-@pytest.mark.parametrize("decay", ["cosine", "halving"])
+@pytest.mark.parametrize(("norm", "decay"), [("l1", "cosine"), ("l2", "halving")])
 def test_loads_are_met_where_they_can_be(A, decode, loads: np.ndarray, norm, decay):
     config = replace(CONFIG, steps=800, learning_rate=0.1, norm=norm, decay=decay)
     x = invert(decode, SHAPE, A, loads, config)

@@ -140,9 +140,10 @@ class VAETask:
     def _weight(self, reconstruction: Tensor, x: Tensor) -> Tensor:
         """Weight of the KL term beside a reconstruction that is a mean over flows.
 
-        ``n log(mean |r|) + beta kl`` has the gradient of ``mean |r| + beta (mean |r| / n) kl``: Rybkin,
-        Daniilidis, Levine, "Simple and effective VAE training with calibrated decoders", 2021,
-        equation 5, for either loss.
+        The errors' best width makes their negative log likelihood ``n log(mean |r|)`` (L1) or
+        ``n/2 log(mean r^2)`` (L2); with ``beta kl`` added, its gradient is parallel to that of the loss with
+        this weight held constant. Rybkin, Daniilidis, Levine, "Simple and Effective VAE Training with
+        Calibrated Decoders", 2021.
         """
         wide = 1 if self.config.reconstruction == "l1" else 2
         return self.config.beta * wide * reconstruction.detach() / x.shape[1]

@@ -96,16 +96,16 @@ class Descent:
             moved = self._moved.detach().requires_grad_()
             with torch.enable_grad():
                 x = self.decode(self._joined(moved))
-            loss, slope = self._misfit(x.detach())
+            loss, slope = self._misfit(x.detach(), step)
             self._keep(x.detach(), loss)
             (gradient,) = torch.autograd.grad(x, moved, slope)
-            self._adam(gradient.add_(self._moved, alpha=self.config.prior), step)
+            self._adam(gradient.add_(self._moved, alpha=self.config.prior_at(step)), step)
             yield step + 1, float(loss.mean())
             if self.config.patience and not self._drop_done():
                 return
         with torch.no_grad():
             x = self.decode(self._joined(self._moved))
-        self._keep(x, self._misfit(x)[0])
+        self._keep(x, self._misfit(x, steps)[0])
 
     def result(self) -> Tensor:
         """TMs after :meth:`run`, shape (B, flows)."""
@@ -119,14 +119,14 @@ class Descent:
     def _joined(self, moved: Tensor) -> Tensor:
         return moved if self._fixed is None else torch.cat([moved, self._fixed], dim=1)
 
-    def _misfit(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _misfit(self, x: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """Loss of each snapshot and its gradient by the TM; by hand, so that autograd is for the decoder alone."""
         residual = (self.operator.forward @ x.T - self._y) * self._weight
         if self.config.norm == "l1":
             loss, slope = residual.abs().sum(dim=0), residual.sign()
         else:
             loss, slope = (residual**2).sum(dim=0), 2 * residual
-        loss = loss + 0.5 * self.config.prior * self._moved.flatten(1).square().sum(dim=1)
+        loss = loss + 0.5 * self.config.prior_at(step) * self._moved.flatten(1).square().sum(dim=1)
         return loss, (self.operator.adjoint @ (slope * self._weight)).T
 
     def _adam(self, gradient: Tensor, step: int) -> None:

@@ -31,8 +31,7 @@ class DDPMTME(GenerativeEstimator):
     eta : float
         Share of the injected noise in the DDIM chain, above 0 and at most 1; 0 only with ``move="start"``.
     sampling_steps : int
-        Evaluations of the denoiser in the shortened chain; 0: as the generator's. A short chain has
-        fewer noises to move, costs less, and came nearer to the truth than one of 10 or 50.
+        Evaluations of the denoiser in the shortened chain; 0: as the generator's.
     move : {"all", "start"}
         Move all noises z_1 ... z_T, or only x_T.
 
@@ -46,7 +45,7 @@ class DDPMTME(GenerativeEstimator):
     """
 
     eta: float = 1.0
-    sampling_steps: int = 5
+    sampling_steps: int = 10
     move: Literal["all", "start"] = "all"
 
     generator_type = TrafficDiffusion
@@ -62,6 +61,9 @@ class DDPMTME(GenerativeEstimator):
                 "give an eta above 0, or move='start' for x_T alone"
             )
         super().__post_init__()
+
+    def _default_config(self) -> DiffusionConfig:
+        return DiffusionConfig(marginals=0.0)
 
     def _decoder(self, generator: TrafficGenerator) -> tuple[Decode, tuple[int, ...], tuple[Any, ...]]:
         assert isinstance(generator, TrafficDiffusion)

@@ -52,7 +52,7 @@ class GenerativeEstimator(HistoryEstimator):
     floor : float
         Least demand before the projection, as a share of the history's mean: what the generator
         says is 0 could not be lifted.
-    starts, draws, steps, learning_rate, decay, norm, prior, best, patience, block, seed
+    starts, draws, steps, learning_rate, decay, norm, prior, relax, best, patience, block, seed
         As :class:`~odflow.estimate.inversion.InversionConfig`.
 
     Notes
@@ -67,12 +67,13 @@ class GenerativeEstimator(HistoryEstimator):
     floor: float = 0.01
     starts: int = 1000
     draws: int = 1
-    steps: int = 200
-    learning_rate: float = 0.04
+    steps: int = 150
+    learning_rate: float = 0.2
     decay: Literal["cosine", "halving", "none"] = "cosine"
     norm: Literal["l1", "l2"] = "l1"
-    prior: float = 0.0
-    best: bool = True
+    prior: float = 2e-3
+    relax: float = 2.0
+    best: bool = False
     patience: int = 0
     block: int = 256
     seed: int = 0
@@ -130,10 +131,13 @@ class GenerativeEstimator(HistoryEstimator):
             given = given.config
         if history is None:
             raise UsageError(f"{type(self).__name__} needs a history; without one use Tomogravity or KLProjection")
-        fresh = self.generator_type(given)
+        fresh = self.generator_type(self._default_config() if given is None else given)
         fresh.fit(history, checkpoint=checkpoint, resume=resume, log=log, progress=progress, command=command)
         self._adopt(fresh)
         return self
+
+    def _default_config(self) -> GeneratorConfig:
+        return self.config_type()
 
     def estimate(
         self,

@@ -54,10 +54,14 @@ class InversionConfig:
     prior : float
         Weight of half the sum of squares of the moved noises, i.e. of how unlikely they are, against
         that. 0 is algorithm 2; above, it keeps the TMs among those that the generator would draw.
+    relax : float
+        The weight falls to 0 as ``(1 - step / steps) ** relax``, so that the loads have the last word;
+        0 keeps it.
     move : {"all", "start"}
         Move all noises, or only the first of each set: x_T of a diffusion.
     best : bool
-        Return the TM of least loss among all steps instead of the last one, for each snapshot.
+        Return the TM of least loss among all steps instead of the last one, for each snapshot; the
+        loss then counts the prior at the weight of the step.
     patience : int
         A snapshot is done when its loss has not fallen by 0.1 % in so many steps; 0: never.
     block : int
@@ -72,8 +76,9 @@ class InversionConfig:
     decay: Literal["cosine", "halving", "none"] = "cosine"
     norm: Literal["l1", "l2"] = "l1"
     prior: float = 0.0
+    relax: float = 2.0
     move: Literal["all", "start"] = "all"
-    best: bool = True
+    best: bool = False
     patience: int = 0
     block: int = 256
     seed: int = 0
@@ -90,10 +95,16 @@ class InversionConfig:
             raise UsageError(f"learning_rate is {self.learning_rate}, expected a positive number")
         if not 0 <= self.prior < math.inf:
             raise UsageError(f"prior is {self.prior}, expected a weight of 0 or more")
+        if not 0 <= self.relax < math.inf:
+            raise UsageError(f"relax is {self.relax}, expected an exponent of 0 or more")
         choices = {"decay": ("cosine", "halving", "none"), "norm": ("l1", "l2"), "move": ("all", "start")}
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise UsageError(f"{name} is '{getattr(self, name)}', expected one of {', '.join(known)}")
+
+    def prior_at(self, step: int) -> float:
+        """Weight of the prior at a step, counted from 0."""
+        return self.prior * (1 - step / max(self.steps, 1)) ** self.relax
 
     def rate(self, step: int) -> float:
         """Learning rate of a step, counted from 0."""

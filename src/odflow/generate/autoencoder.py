@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 _SHARE = 0.01  # of a batch in the moving averages
 _LEAST_VARIANCE = 1e-8
+_LEAST_SHARE = 1e-7  # of the largest variance of a principal component; smaller ones are rounding
 
 
 def latent_size(flows: int) -> int:
@@ -26,6 +27,42 @@ def embedding(flows: int, hidden: int, latent: int) -> nn.Sequential:
 def recovery(latent: int, flows: int) -> nn.Linear:
     """One fully connected layer from latents (B, latent) to scaled TMs (B, flows)."""
     return nn.Linear(latent, flows)
+
+
+@torch.no_grad()
+def start_at_principal_components(embedding: nn.Sequential, recovery: nn.Linear, scaled: Tensor) -> None:
+    """Let both networks begin as the best linear autoencoder, with uncorrelated latents of variance 1.
+
+    Two layers of LeakyReLU hold a linear map W exactly: ``leaky(Wx) - leaky(-Wx) = (1 + slope) Wx``. Hidden
+    units beyond the 2 * latent of that keep their first weights and count for nothing yet.
+
+    Parameters
+    ----------
+    embedding, recovery : Module
+        As the functions of these names make them; the hidden layer holds at least twice the latent.
+    scaled : Tensor, shape (N, flows)
+    """
+    into, leaky, out = embedding[0], embedding[1], embedding[2]
+    assert isinstance(into, nn.Linear) and isinstance(leaky, nn.LeakyReLU) and isinstance(out, nn.Linear)
+    latent = out.out_features
+    centre = scaled.double().mean(dim=0)
+    around = scaled.double() - centre
+    variances, axes = torch.linalg.eigh(around.T @ around / len(scaled))
+    kept = min(latent, len(variances))
+    sizes = variances.flip(0)[:kept].clamp(min=float(variances[-1]) * _LEAST_SHARE + 1e-300).sqrt()
+    axes = axes.flip(1)[:, :kept]
+    axes = axes * torch.where(axes.sum(dim=0) < 0, -1.0, 1.0)
+    whiten = torch.zeros(latent, scaled.shape[1], dtype=torch.float64)
+    whiten[:kept] = (axes / sizes).T
+    into.weight[: 2 * latent] = torch.cat([whiten, -whiten]).float()
+    into.bias[: 2 * latent] = torch.cat([-whiten @ centre, whiten @ centre]).float()
+    both = torch.eye(latent) / (1 + leaky.negative_slope)
+    out.weight.zero_()
+    out.weight[:, : 2 * latent] = torch.cat([both, -both], dim=1)
+    out.bias.zero_()
+    recovery.weight.zero_()
+    recovery.weight[:, :kept] = (axes * sizes).float()
+    recovery.bias.copy_(centre)
 
 
 class Standardised(nn.Module):

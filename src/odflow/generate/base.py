@@ -72,6 +72,10 @@ class TrafficGenerator(ABC):
     def _task(self, networks: dict[str, nn.Module], config: GeneratorConfig) -> Task:
         """The training of these networks on scaled TMs, shape (B, flows); `config` has its final number of steps."""
 
+    def _inputs(self, networks: dict[str, nn.Module], scaled: Tensor, kept: int) -> Tensor:
+        """What :meth:`_task` trains on, made of scaled TMs; statistics may be learnt from the first `kept`."""
+        return scaled
+
     @property
     @abstractmethod
     def noise_shape(self) -> tuple[int, ...]:
@@ -134,12 +138,13 @@ class TrafficGenerator(ABC):
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(config.seed)
             networks = self._networks(flows)
+        inputs = self._inputs(networks, scaled, kept)
         digest = data_hash(history)
         trained = train(
             self._task(networks, config),
-            scaled[:kept],
+            inputs[:kept],
             config,
-            validation=scaled[kept:] if kept < len(scaled) else None,
+            validation=inputs[kept:] if kept < len(inputs) else None,
             checkpoint=checkpoint,
             resume=resume,
             identity={"model": type(self).__name__, "past data": digest},
@@ -175,7 +180,7 @@ class TrafficGenerator(ABC):
         for network in networks.values():
             network.eval().requires_grad_(False)
         self.networks_, self.provenance_ = networks, provenance
-        self.scaling_ = scaling.to(next(iter(next(iter(networks.values())).parameters())).device)
+        self.scaling_ = scaling.to(next(iter(weights for net in networks.values() for weights in net.parameters())).device)
         self.nodes_, self.interval_s_, self.end_, self.mean_ = nodes, interval_s, end, mean
 
     def _check_fitted(self) -> None:

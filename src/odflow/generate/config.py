@@ -67,13 +67,19 @@ class DiffusionConfig(GeneratorConfig):
     latent : int
         Size of the latent; 0 = by the number of flows, see :func:`~odflow.generate.autoencoder.latent_size`.
     hidden : int
-        Width of the embedding network's first layer.
+        Width of the embedding network's first layer; 0 = twice the latent.
+    marginals : float
+        Share of each flow's quantile function in the map of its demands to normal scores, see
+        :class:`~odflow.generate.marginals.Marginals`. 1 suits sampling, for each flow then keeps its
+        distribution; 0, a logarithm, suits estimation, for it means something beyond the demands seen.
     reconstruction : {"l1", "l2"}
-        Loss of embedding and recovery, on scaled TMs.
+        Loss of embedding and recovery, on what is embedded.
     pretrain_steps : int
         Steps at the beginning that train embedding and recovery alone; at most a quarter of all.
     joint : bool
         Go on training embedding and recovery beside the denoiser after that.
+    embedding_rate : float
+        Learning rate of embedding and recovery, as a share of the denoiser's.
     diffusion_steps : int
         T. The cost does not depend on it.
     schedule : {"linear", "cosine"}
@@ -94,23 +100,25 @@ class DiffusionConfig(GeneratorConfig):
     """
 
     latent: int = 0
-    hidden: int = 512
-    reconstruction: Literal["l1", "l2"] = "l1"
+    hidden: int = 0
+    marginals: float = 1.0
+    reconstruction: Literal["l1", "l2"] = "l2"
     pretrain_steps: int = 500
     joint: bool = True
+    embedding_rate: float = 0.1
     diffusion_steps: int = 1000
-    schedule: Literal["linear", "cosine"] = "linear"
+    schedule: Literal["linear", "cosine"] = "cosine"
     denoiser: Literal["mlp", "unet"] = "mlp"
     width: int = 0
     blocks: int = 4
     loss: Literal["velocity", "noise"] = "velocity"
     sampling_steps: int = 50
-    eta: float = 1.0
+    eta: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least(0, latent=self.latent, width=self.width, pretrain_steps=self.pretrain_steps)
-        at_least(1, hidden=self.hidden, blocks=self.blocks, sampling_steps=self.sampling_steps)
+        at_least(0, latent=self.latent, hidden=self.hidden, width=self.width, pretrain_steps=self.pretrain_steps)
+        at_least(1, blocks=self.blocks, sampling_steps=self.sampling_steps)
         if self.blocks > MOST_BLOCKS:
             raise UsageError(f"blocks is {self.blocks}, expected at most {MOST_BLOCKS}")
         one_of("reconstruction", self.reconstruction, ("l1", "l2"))
@@ -122,8 +130,9 @@ class DiffusionConfig(GeneratorConfig):
                 f"diffusion_steps is {self.diffusion_steps}, expected a number "
                 f"from sampling_steps ({self.sampling_steps}) to {MOST_STEPS}"
             )
-        if not 0 <= self.eta <= 1:
-            raise UsageError(f"eta is {self.eta}, expected a share between 0 and 1")
+        for name in ("eta", "marginals", "embedding_rate"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"{name} is {getattr(self, name)}, expected a share between 0 and 1")
 
     @classmethod
     def full(cls) -> Self:
@@ -135,6 +144,7 @@ class DiffusionConfig(GeneratorConfig):
         return cls(
             epochs=100,
             batch=32,
+            schedule="linear",
             denoiser="unet",
             reconstruction="l2",
             loss="noise",

@@ -11,10 +11,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from odflow.errors import UsageError
-from odflow.generate.autoencoder import Standardised, embedding, latent_size, recovery
+from odflow.generate.autoencoder import (
+    Standardised,
+    embedding,
+    latent_size,
+    recovery,
+    start_at_principal_components,
+)
 from odflow.generate.base import TrafficGenerator
 from odflow.generate.config import DiffusionConfig, GeneratorConfig
 from odflow.generate.denoisers import ResidualMLP, UNet1d
+from odflow.generate.marginals import Marginals
 from odflow.generate.samplers import Denoiser, ddim, spaced
 from odflow.generate.schedules import NoiseSchedule, cosine_schedule, linear_schedule
 from odflow.training import Update, adam
@@ -55,7 +62,7 @@ class DiffusionTask:
         self.modules, self.config = modules, config
         autoencoder = [*modules["embedding"].parameters(), *modules["recovery"].parameters()]
         self.optimizers: dict[str, torch.optim.Optimizer] = {
-            "autoencoder": adam(autoencoder, config.learning_rate),
+            "autoencoder": adam(autoencoder, config.learning_rate * config.embedding_rate),
             "denoiser": adam(modules["denoiser"].parameters(), config.learning_rate),
         }
         self.standardised = _standardised(modules)
@@ -106,8 +113,8 @@ class DiffusionTask:
 class TrafficDiffusion(TrafficGenerator):
     """Denoising diffusion over traffic matrices.
 
-    TMs are scaled per flow and embedded to latents, which are standardised, and a denoiser learns to
-    remove noise from them. New TMs are recovered from latents that the reverse chain makes of noise.
+    Demands become nearly normal scores flow by flow, TMs of scores are embedded to latents, and a
+    denoiser learns to remove noise from those. New TMs are recovered from latents that the reverse chain makes of noise.
 
     Parameters
     ----------
@@ -116,8 +123,9 @@ class TrafficDiffusion(TrafficGenerator):
     Notes
     -----
     Yuan, Qiao, Zhao, Hu, Zhang, "Traffic Matrix Estimation based on Denoising Diffusion Probabilistic
-    Model", 2023. Ours are the scaling per flow, the standardised latents, a denoiser that
-    predicts the velocity, and by default a cheaper one.
+    Model", 2023. Ours are the normal scores, embedding and recovery that start at principal
+    components, the standardised latents, a denoiser that predicts the velocity, and by default a
+    cheaper one.
     """
 
     config_type: ClassVar[type[GeneratorConfig]] = DiffusionConfig
@@ -129,13 +137,23 @@ class TrafficDiffusion(TrafficGenerator):
     def _networks(self, flows: int) -> dict[str, nn.Module]:
         config, size = self.config, self._latent(flows)
         return {
-            "embedding": embedding(flows, config.hidden, size),
+            "embedding": embedding(flows, config.hidden or 2 * size, size),
             "recovery": recovery(size, flows),
             "standardised": Standardised(size),
+            "marginals": Marginals(flows),
             "denoiser": UNet1d(size, config.width or 32)
             if config.denoiser == "unet"
             else ResidualMLP(size, config.width or 256, config.blocks),
         }
+
+    def _inputs(self, networks: dict[str, nn.Module], scaled: Tensor, kept: int) -> Tensor:
+        marginals, embed, recover = (networks[name] for name in ("marginals", "embedding", "recovery"))
+        assert isinstance(marginals, Marginals) and isinstance(embed, nn.Sequential) and isinstance(recover, nn.Linear)
+        marginals.fit(scaled[:kept], self.config.marginals)
+        scores = torch.cat([marginals(part) for part in scaled.split(4096)])
+        if self.config.hidden == 0 or self.config.hidden >= 2 * self._latent(scaled.shape[1]):
+            start_at_principal_components(embed, recover, scores[:kept])
+        return scores
 
     def _task(self, networks: dict[str, nn.Module], config: GeneratorConfig) -> DiffusionTask:
         assert isinstance(config, DiffusionConfig)
@@ -182,7 +200,10 @@ class TrafficDiffusion(TrafficGenerator):
         schedule = schedule_of(self.config)
         denoiser = denoiser_of(self.networks_["denoiser"], schedule)
         standard = ddim(denoiser, noise, schedule, spaced(schedule, steps), eta)
-        return self._traffic(self.networks_["recovery"](_standardised(self.networks_).inverse(standard)))
+        recovered = self.networks_["recovery"](_standardised(self.networks_).inverse(standard))
+        marginals = self.networks_["marginals"]
+        assert isinstance(marginals, Marginals)
+        return self._traffic(marginals.inverse(recovered))
 
 
 def _standardised(modules: dict[str, nn.Module]) -> Standardised:

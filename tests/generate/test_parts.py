@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from odflow.errors import UsageError
-from odflow.generate.autoencoder import Standardised, embedding, latent_size, recovery
+from odflow.generate.autoencoder import (
+    Standardised,
+    embedding,
+    latent_size,
+    recovery,
+    start_at_principal_components,
+)
 from odflow.generate.config import DiffusionConfig, GeneratorConfig
 from odflow.generate.scaling import SMALL, FlowScaling
 
@@ -38,6 +44,29 @@ def test_shapes_of_the_autoencoder() -> None:
         encode, decode = embedding(16, 32, 8), recovery(8, 16)
     assert [type(layer).__name__ for layer in encode] == ["Linear", "LeakyReLU", "Linear"]
     assert decode(encode(torch.ones(3, 16))).shape == (3, 16)
+
+
+@pytest.mark.parametrize("latent", [4, 16, 24])
+def test_start_at_principal_components(latent: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(500, 16, generator=generator) @ torch.randn(16, 16, generator=generator) + 3
+    encode, decode = embedding(16, 2 * latent + 5, latent), recovery(latent, 16)
+    start_at_principal_components(encode, decode, rows)
+    with torch.no_grad():
+        latents = encode(rows)
+        recovered = decode(latents)
+    kept = min(latent, 16)
+    torch.testing.assert_close(torch.cov(latents[:, :kept].T, correction=0), torch.eye(kept), rtol=0, atol=1e-3)
+    assert not latents[:, kept:].any()
+    lost = torch.linalg.svdvals((rows - rows.mean(dim=0)).double())[kept:].square().sum()  # Eckart, Young 1936
+    assert float((recovered - rows).square().sum()) == pytest.approx(float(lost), rel=1e-4, abs=1e-4)
+
+
+def test_a_constant_history_has_no_principal_components() -> None:
+    encode, decode = embedding(9, 16, 8), recovery(8, 9)
+    start_at_principal_components(encode, decode, torch.full((10, 9), 2.0))
+    with torch.no_grad():
+        torch.testing.assert_close(decode(encode(torch.full((1, 9), 2.0))), torch.full((1, 9), 2.0))
 
 
 def test_standardised_latents() -> None:
@@ -78,7 +107,9 @@ def test_the_published_size() -> None:
         ({"patience": 3}, "set holdout"),
         ({"scale_power": 9.0}, "scale_power is 9.0"),
         ({"latent": 2.5}, "latent is 2.5"),
-        ({"hidden": 0}, "hidden is 0"),
+        ({"hidden": -1}, "hidden is -1"),
+        ({"marginals": 1.5}, "marginals is 1.5"),
+        ({"embedding_rate": -0.1}, "embedding_rate is -0.1"),
         ({"blocks": 101}, "blocks is 101, expected at most 100"),
         ({"sampling_steps": 0}, "sampling_steps is 0"),
         ({"diffusion_steps": 20}, r"diffusion_steps is 20, expected a number from sampling_steps \(50\)"),

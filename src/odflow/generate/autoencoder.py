@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 _SHARE = 0.01  # of a batch in the moving averages
-_LEAST_VARIANCE = 1e-8
+_LEAST_VARIANCE = 1e-8  # of a latent, or of a principal component: histories may be constant
 _LEAST_SHARE = 1e-7  # of the largest variance of a principal component; smaller ones are rounding
 
 
@@ -43,13 +43,15 @@ def start_at_principal_components(embedding: nn.Sequential, recovery: nn.Linear,
     scaled : Tensor, shape (N, flows)
     """
     into, leaky, out = embedding[0], embedding[1], embedding[2]
-    assert isinstance(into, nn.Linear) and isinstance(leaky, nn.LeakyReLU) and isinstance(out, nn.Linear)
+    assert isinstance(into, nn.Linear)
+    assert isinstance(leaky, nn.LeakyReLU)
+    assert isinstance(out, nn.Linear)
     latent = out.out_features
     centre = scaled.double().mean(dim=0)
     around = scaled.double() - centre
     variances, axes = torch.linalg.eigh(around.T @ around / len(scaled))
     kept = min(latent, len(variances))
-    sizes = variances.flip(0)[:kept].clamp(min=float(variances[-1]) * _LEAST_SHARE + 1e-300).sqrt()
+    sizes = variances.flip(0)[:kept].clamp(min=float(variances[-1]) * _LEAST_SHARE + _LEAST_VARIANCE).sqrt()
     axes = axes.flip(1)[:, :kept]
     axes = axes * torch.where(axes.sum(dim=0) < 0, -1.0, 1.0)
     whiten = torch.zeros(latent, scaled.shape[1], dtype=torch.float64)

@@ -180,7 +180,7 @@ class TrafficGenerator(ABC):
         for network in networks.values():
             network.eval().requires_grad_(False)
         self.networks_, self.provenance_ = networks, provenance
-        self.scaling_ = scaling.to(next(iter(weights for net in networks.values() for weights in net.parameters())).device)
+        self.scaling_ = scaling.to(next(weights for net in networks.values() for weights in net.parameters()).device)
         self.nodes_, self.interval_s_, self.end_, self.mean_ = nodes, interval_s, end, mean
 
     def _check_fitted(self) -> None:

@@ -114,7 +114,8 @@ class TrafficDiffusion(TrafficGenerator):
     """Denoising diffusion over traffic matrices.
 
     Demands become nearly normal scores flow by flow, TMs of scores are embedded to latents, and a
-    denoiser learns to remove noise from those. New TMs are recovered from latents that the reverse chain makes of noise.
+    denoiser learns to remove noise from those. New TMs are recovered from latents that the reverse
+    chain makes of noise.
 
     Parameters
     ----------
@@ -148,7 +149,9 @@ class TrafficDiffusion(TrafficGenerator):
 
     def _inputs(self, networks: dict[str, nn.Module], scaled: Tensor, kept: int) -> Tensor:
         marginals, embed, recover = (networks[name] for name in ("marginals", "embedding", "recovery"))
-        assert isinstance(marginals, Marginals) and isinstance(embed, nn.Sequential) and isinstance(recover, nn.Linear)
+        assert isinstance(marginals, Marginals)
+        assert isinstance(embed, nn.Sequential)
+        assert isinstance(recover, nn.Linear)
         marginals.fit(scaled[:kept], self.config.marginals)
         scores = torch.cat([marginals(part) for part in scaled.split(4096)])
         if self.config.hidden == 0 or self.config.hidden >= 2 * self._latent(scaled.shape[1]):

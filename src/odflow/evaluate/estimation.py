@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,14 +15,16 @@ import xarray as xr
 from odflow import labels
 from odflow.errors import InconsistentLoadsWarning, UsageError
 from odflow.evaluate.estimation_result import EstimationResult, MethodRow, Split
+from odflow.evaluate.learned import LEARNED, STAGES, learned_estimator, learned_words, timed_stages, training_history
 from odflow.evaluate.measure import peak_mib, reset_peak
 from odflow.evaluate.perturb import noisy, without_counters
 from odflow.evaluate.protocol import METHODS, Method, method_named, named_dataset
 from odflow.evaluate.published import published
 from odflow.evaluate.report import command_line, provenance
-from odflow.evaluate.scores import score
+from odflow.evaluate.scores import mean_score, score
 
 if TYPE_CHECKING:
+    from odflow.evaluate.scores import Score
     from odflow.traffic.datasets import Dataset
 
 
@@ -34,7 +37,9 @@ class EstimationBenchmark:
     dataset : str
         ``abilene``, ``geant``, ``bell_labs`` or ``cmu``.
     methods : tuple of str
-        Rows of the table; all by default.
+        Rows of the table; by default all that do not have to be trained. ``ddpm-tme``, ``vae-tme`` and ``wgan-tme``
+        are trained first (minutes, needs torch) and give two rows each: the generator's own estimate, and the same
+        projected onto the loads.
     noise : float
         Sigma of the multiplicative lognormal noise on each load; 0.05 is about 5 %.
     missing_links : float
@@ -45,6 +50,14 @@ class EstimationBenchmark:
         Relative error that the estimators are told; the true one by default.
     intervals : int
         Use only so many of the first test intervals; 0 for all.
+    weeks : int
+        Last weeks of the training part that the learned methods train on, without glitches; 0 for all.
+    seeds : tuple of int
+        One training and inversion of each learned method for each; its rows are means over them.
+    training_steps : int
+        Steps of the learned methods' training instead of those of their configurations; 0 to keep them.
+    device : str
+        To train on: ``cpu``, ``cuda`` or ``auto``.
 
     Raises
     ------
@@ -59,18 +72,27 @@ class EstimationBenchmark:
     seed: int = 0
     assumed_noise: float | None = None
     intervals: int = 0
+    weeks: int = 0
+    seeds: tuple[int, ...] = (0,)
+    training_steps: int = 0
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         if not self.methods:
-            raise UsageError(f"no method to compare; choose from {', '.join(METHODS)}")
+            raise UsageError(f"no method to compare; choose from {', '.join((*METHODS, *LEARNED))}")
         for name in self.methods:
-            method_named(name, 0.0)
+            if name not in LEARNED:
+                method_named(name, 0.0)
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+            raise UsageError(f"seeds {self.seeds} make no sense; give one or more different numbers from 0")
         for name, value, most in (
             ("noise", self.noise, np.inf),
             ("missing_links", self.missing_links, 1.0),
             ("assumed_noise", self.assumed_noise or 0.0, np.inf),
             ("intervals", self.intervals, np.inf),
             ("seed", self.seed, np.inf),
+            ("weeks", self.weeks, np.inf),
+            ("training_steps", self.training_steps, np.inf),
         ):
             if not (0 <= value <= most and value < np.inf):
                 raise UsageError(f"{name}={value:g} makes no sense; give a value from 0{'' if most > 1 else ' to 1'}")
@@ -114,7 +136,10 @@ def run(
     for name in config.methods:
         if progress:
             progress(name)
-        rows.append(_run_method(method_named(name, config.told_noise), train, truth, given, data))
+        if name in LEARNED:
+            rows += _run_learned(name, config, train, truth, given, data, progress)
+        else:
+            rows.append(_run_method(method_named(name, config.told_noise), train, truth, given, data))
     command = command_line("estimation", config) if dataset is None else f"{__name__}.run({config}, dataset=...)"
     as_printed = not (config.noise or config.missing_links or config.intervals or dataset is not None)
     return EstimationResult(
@@ -144,6 +169,47 @@ def _run_method(
     peak = peak_mib() if told else float("nan")
     found = score(truth, estimate, loads=loads, routing=routing)
     return MethodRow(method.name, method.words, method.kind, found, fitted - start, done - fitted, peak)
+
+
+def _run_learned(
+    name: str,
+    config: EstimationBenchmark,
+    train: xr.DataArray,
+    truth: xr.DataArray,
+    loads: xr.DataArray,
+    data: Dataset,
+    tell: Callable[[str], None] | None,
+) -> list[MethodRow]:
+    """A row for each stage, means over the seeds."""
+    history = training_history(train, config.weeks)
+    found: dict[str, list[Score]] = {stage: [] for stage in STAGES}
+    fits, estimates, peaks, words = [], [], [], dict.fromkeys(STAGES, "")
+    for seed in config.seeds:
+
+        def report(done: int, total: int, losses: Mapping[str, float], seed: int = seed) -> None:
+            if tell:
+                parts = ", ".join(f"{part} {value:.3g}" for part, value in losses.items())
+                tell(f"{name}, seed {seed}: step {done} of {total}; {parts}")
+
+        estimator = learned_estimator(
+            name, seed=seed, noise=config.told_noise, training_steps=config.training_steps, device=config.device
+        )
+        words = {stage: learned_words(name, stage, config.weeks, estimator) for stage in STAGES}
+        start = time.perf_counter()
+        estimator.fit(history, data.routing, progress=report)
+        fits.append(time.perf_counter() - start)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InconsistentLoadsWarning)
+            both, costs = timed_stages(estimator, loads, data.routing, report)
+        estimates.append(costs.total_s)
+        peaks.append(costs.peak_mib)
+        for stage in STAGES:
+            found[stage].append(score(truth, both.sel(stage=stage), loads=loads, routing=data.routing))
+    cost = (fmean(fits), fmean(estimates), max(peaks))
+    return [
+        MethodRow(f"{name} ({stage})", words[stage], "estimate", mean_score(each), *cost, by_seed=tuple(each))
+        for stage, each in found.items()
+    ]
 
 
 def _split(data: Dataset, train: xr.DataArray, truth: xr.DataArray, given: xr.DataArray, loads: xr.DataArray) -> Split:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 from odflow.errors import UsageError
@@ -25,11 +27,15 @@ class MethodRow:
     method, words, kind : str
         Name, parameters in words, and ``estimate``, ``context`` (uses no loads) or ``oracle`` (knows test TMs).
     score : Score
+        Of a learned method the mean over its seeds.
     fit_s, estimate_s : float
-        Wall-clock seconds, one run, after a warm-up on the first interval.
+        Wall-clock seconds, one run, after a warm-up on the first interval; of a learned method the mean
+        over its seeds, without warm-up.
     peak_mib : float
         Peak resident memory of the whole process while fitting and estimating, MiB; NaN where it
         cannot be told apart from what went before.
+    by_seed : tuple of Score
+        Of a learned method, one for each seed.
     """
 
     method: str
@@ -39,6 +45,12 @@ class MethodRow:
     fit_s: float
     estimate_s: float
     peak_mib: float
+    by_seed: tuple[Score, ...] = ()
+
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        """One for each seed."""
+        return self.by_seed or (self.score,)
 
 
 @dataclass(frozen=True)
@@ -127,10 +139,10 @@ class EstimationResult(Report):
         lines += [f"- data: {s.dataset}, sha256 `{s.sha256}`", f"- history: {s.train}", f"- test: {s.test}"]
         if s.missing:
             lines += [f"- counters not measured ({len(s.missing)}): {', '.join(s.missing)}"]
-        every = [[marked(row), *_errors(row.score.all)] for row in self.rows]
+        every = [[marked(row), *_errors([s.all for s in row.scores])] for row in self.rows]
         lines += ["", "All flows, the diagonal included:", ""]
         lines += [markdown_table(("method", *_ERRORS), every + [_published(row) for row in self.published])]
-        rest = [[marked(row), *_errors(row.score.off_diagonal)] for row in self.rows]
+        rest = [[marked(row), *_errors([s.off_diagonal for s in row.scores])] for row in self.rows]
         lines += ["", "Without the diagonal:", "", markdown_table(("method", *_ERRORS), rest)]
         lines += ["", "RMSE in Mbit/s, distance to the given loads, and cost:", ""]
         lines += [markdown_table(("method", *_REST), [[marked(row), *_rest(row)] for row in self.rows])]
@@ -194,10 +206,20 @@ def summary_table(results: list[EstimationResult]) -> str:
     return markdown_table(("mean TRE", *numbers), rows) + "\n\n" + "\n".join(key) + "\n"
 
 
-def _errors(part: FlowScore) -> list[str]:
+def _errors(parts: Sequence[FlowScore]) -> list[str]:
+    return [spread(column) for column in zip(*map(_values, parts), strict=True)]
+
+
+def _values(part: FlowScore) -> list[float]:
     tre, sre = part.tre, part.sre
     values = [tre.mean, tre.median, tre.std, tre.max, sre.mean, sre.median, sre.std, sre.max]
-    return [number(value) for value in (*values, part.sre_weighted_median, part.nmae)]
+    return [*values, part.sre_weighted_median, part.nmae]
+
+
+def spread(values: Sequence[float], digits: int = 3) -> str:
+    """Mean and, of several, standard deviation (divisor n - 1)."""
+    mean = number(fmean(values), digits)
+    return f"{mean} ± {stdev(values):,.{digits}f}" if len(values) > 1 else mean
 
 
 def _rest(row: MethodRow) -> list[str]:

@@ -16,6 +16,7 @@ from odflow.estimate.base import Estimator
 from odflow.estimate.observe import Observed, observe
 from odflow.estimate.priors import WEEK
 from odflow.estimate.projection import blocks
+from odflow.evaluate.learned import LEARNED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -125,7 +126,7 @@ def method_named(name: str, noise: float) -> Method:
             words = "true TM of the previous interval, KL projection"
             return Method(name, words, PreviousProjection(prior="history", noise=noise), "previous")
         case _:
-            raise UsageError(f"unknown method '{name}'; methods are {', '.join(METHODS)}")
+            raise UsageError(f"unknown method '{name}'; methods are {', '.join((*METHODS, *LEARNED))}")
 
 
 def _mean_kl(noise: float) -> KLProjection:

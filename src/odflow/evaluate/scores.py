@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -198,6 +199,29 @@ def score(
     if loads is not None and routing is not None:
         residuals = link_residuals(estimate, loads, routing)
     return Score(_flows(pair, residuals[0]), _flows(pair.off_diagonal(), residuals[1]), len(pair.time))
+
+
+def mean_score(scores: Sequence[Score]) -> Score:
+    """Score whose numbers are the means over several estimates of the same TMs; labels are those of the first.
+
+    Raises
+    ------
+    UsageError
+        Without any.
+    """
+    if not scores:
+        raise UsageError("no scores to take the mean of")
+    return scores[0] if len(scores) == 1 else _mean(scores)
+
+
+def _mean(parts: Sequence[Any]) -> Any:
+    first = parts[0]
+    if is_dataclass(first) and not isinstance(first, type):
+        names = [f.name for f in fields(first)]
+        return replace(first, **{name: _mean([getattr(part, name) for part in parts]) for name in names})
+    if isinstance(first, float):
+        return float(np.mean(parts))
+    return first
 
 
 def link_residuals(

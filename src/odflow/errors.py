@@ -17,6 +17,7 @@ __all__ = [
     "OdflowError",
     "OdflowWarning",
     "RoutingError",
+    "TrainingError",
     "UnitError",
     "UnreachableWarning",
     "UsageError",
@@ -76,6 +77,10 @@ class RoutingError(OdflowError):
 
 class NotFittedError(OdflowError):
     """An estimator was asked before it was given what it needs to learn."""
+
+
+class TrainingError(OdflowError):
+    """A training that leads nowhere: losses or weights are no longer finite."""
 
 
 class UsageError(OdflowError):

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from odflow.cli.inputs import TYPED
 from odflow.errors import OdflowError, OdflowWarning
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # end like after an interrupt, so that no half-written file stays behind
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     tokens = list(sys.argv[1:] if arguments is None else arguments)
+    TYPED.set(tuple(tokens))
     with _plain_warnings():
         try:
             _app(tokens)(tokens, result_action="return_value", exit_on_error=False, print_error=False, verbose=False)
@@ -76,10 +78,13 @@ def _exit_code(error: BaseException) -> int:
     if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):
         _discard_stdout()
         return BROKEN_PIPE
+    hints = getattr(error, "__notes__", [])
     if isinstance(error, SystemExit):
+        if hints:
+            _stderr(f"odflow: told to end; {'; '.join(hints)}")
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     if isinstance(error, KeyboardInterrupt):
-        _stderr("odflow: interrupted")
+        _stderr("; ".join(["odflow: interrupted", *hints]))
         return INTERRUPTED
     message = _expected(error)
     if message is None:

@@ -16,8 +16,10 @@ from odflow.cli.demo import demo
 from odflow.cli.diagnose import diagnose
 from odflow.cli.estimate import estimate
 from odflow.cli.evaluate import evaluate
+from odflow.cli.fit import fit, full_size
 from odflow.cli.network import network
 from odflow.cli.routing import route
+from odflow.cli.sample import sample
 from odflow.errors import FormatError
 from odflow.files import read_text
 
@@ -53,17 +55,20 @@ def build(config: Path | None = None) -> App:
         help_epilogue=EXAMPLES,
         help_format="markdown",
         version=f"odflow {__version__}",
-        config=None if config is None else options_from(config),
+        config=(full_size,) if config is None else (options_from(config), full_size),
         default_parameter=Parameter(negative=()),
         suppress_keyboard_interrupt=False,
         group_commands=Group("Other", sort_key=9),
     )
     main = Group("From counters to traffic matrices", sort_key=1)
-    graph = Group("Networks and routing", sort_key=2)
-    check = Group("Scores and data", sort_key=3)
-    for group, commands in ((main, (demo, counters, estimate)), (graph, (route, diagnose)), (check, (evaluate,))):
+    learn = Group("Models learnt from past traffic matrices", sort_key=2)
+    graph = Group("Networks and routing", sort_key=3)
+    check = Group("Scores and data", sort_key=4)
+    groups = ((main, (demo, counters, estimate)), (learn, (sample,)), (graph, (route, diagnose)), (check, (evaluate,)))
+    for group, commands in groups:
         for command in commands:
             app.command(command, group=group, help_epilogue="")
+    app.command(fit(learn))
     app.command(network(graph))
     app.command(data(check))
     # its options are the fields of configurations that live in heavy modules

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from shutil import get_terminal_size
 from textwrap import wrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from odflow.training import Progress
 
 WIDTH = 110
 PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -78,6 +81,29 @@ class Console:
 
         with RichConsole(stderr=True).status("") as status:
             yield status.update
+
+    @contextmanager
+    def bar(self, what: str) -> Iterator[Progress | None]:
+        """Show a bar with the time left and the losses, on stderr, while someone watches.
+
+        Yields what to tell (steps done, steps in all, losses by name), or None if nobody does.
+        """
+        if not self.progress:
+            yield None
+            return
+        from rich import progress as rich
+        from rich.console import Console as RichConsole
+
+        text, losses = rich.TextColumn("{task.description}"), rich.TextColumn("{task.fields[losses]}")
+        columns = (text, rich.BarColumn(), rich.MofNCompleteColumn(), rich.TimeRemainingColumn(), losses)
+        with rich.Progress(*columns, console=RichConsole(stderr=True), transient=True) as progress:
+            task = progress.add_task(what, total=None, losses="")
+
+            def tell(done: int, total: int, losses: Mapping[str, float]) -> None:
+                text = "  ".join(f"{name} {value:.3g}" for name, value in losses.items())
+                progress.update(task, completed=done, total=total, losses=text)
+
+            yield tell
 
     def show(self, renderable: Any) -> None:
         """Print something that rich can draw, such as a table."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import odflow.cli.options as opt
 from odflow.cli.console import Console
-from odflow.cli.inputs import ARRAYS, Missing, aligned, check_output, open_routing
+from odflow.cli.inputs import ARRAYS, Missing, aligned, check_output, command_line, open_routing
 from odflow.errors import OdflowWarning, UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from odflow.estimate.base import Estimator
 
-Method = Literal["gravity", "tomogravity", "kl", "gaussian"]
+Method = Literal["gravity", "tomogravity", "kl", "gaussian", "ddpm-tme", "vae-tme", "wgan-tme"]
+LEARNED = {"ddpm-tme": "DDPMTME", "vae-tme": "VAETME", "wgan-tme": "WGANTME"}
 
 
 def estimate(
@@ -32,6 +33,7 @@ def estimate(
     history: Path | None = None,
     model: Path | None = None,
     method: Method | None = None,
+    own: bool = False,
     noise: float | None = None,
     known: Path | None = None,
     known_error: float = 0.0,
@@ -57,6 +59,7 @@ def estimate(
         odflow estimate loads.nc -n net.xml --history "tm/*.xml" --noise 0.01 -o tm.nc
         odflow estimate loads.csv --unit Mbit/s --routing routing.csv -o tm.csv
         odflow estimate loads.nc -r routing.nc --history h.nc --quantiles .05,.95 -o tm.nc
+        odflow estimate loads.nc -n net.xml --model ddpm.safetensors -o tm.nc
 
     Parameters
     ----------
@@ -65,11 +68,15 @@ def estimate(
     history : Path
         Past traffic matrices that were really measured (NetFlow, LSP counters): file, folder or glob.
     model : Path
-        Fitted estimator, as written by `--save-model`, instead of `--history` and `--method`.
+        What `odflow fit` or `--save-model` wrote, instead of `--history` and `--method`; with a generator the method
+        is the one that inverts it.
     method : str
         `gravity`: proportional to what enters and leaves. `tomogravity`: gravity, then weighted least squares.
         `kl`: minimum relative entropy to the mean of the history, or to gravity. `gaussian`: mean and covariance of
-        the history given the loads; also yields quantiles.
+        the history given the loads; also yields quantiles. `ddpm-tme`, `vae-tme`, `wgan-tme`: what a generator of
+        traffic matrices, trained on the history, would draw to explain the loads (minutes to hours, needs torch).
+    own : bool
+        Write what the generator says, as it is, instead of bringing it to the loads.
     noise : float
         Relative error of the loads; 0.05 is 5 %, and 0.01 a good start for polled counters. With 0, the default, the
         estimate reproduces the loads exactly, after they have been made consistent.
@@ -96,25 +103,27 @@ def estimate(
 
     console = Console(quiet or json)
     beside = output.with_suffix(f".quantiles{output.suffix}") if quantiles else None
-    _check_options(method, history, model, quantiles)
+    _check_options(method, history, model, quantiles, own)
     _check_outputs(output, beside, save_model, [loads, network, routing, history, model, known])
     path = open_routing(network, routing, metric)
     measured = aligned(read_loads(loads, unit=unit, interval=interval), path.links, missing)
     past = None if history is None else read_demands(history, unit=history_unit, progress=console.progress)
     extra = None if known is None else read_demands(known, unit=history_unit, progress=console.progress)
     with _heard() as warned:
-        estimator = _fitted(model, method, noise, past, path)
-        matrices = estimator.estimate(measured, path, known=extra, known_error=known_error)
+        estimator = _fitted(model, method, noise, past, path, console)
+        _check_abilities(estimator, quantiles, own)
+        matrices, change = _estimated(estimator, measured, path, extra, known_error, own, console)
         residual = link_residuals(matrices, measured, path)[0]
         summary.warn_of_age(matrices)
-        summary.warn_of_misfit(residual, estimator)
+        if not own:
+            summary.warn_of_misfit(residual, estimator)
         levels = _quantiles(estimator, measured, path, quantiles, extra, known_error)
     write(matrices, output)
     if levels is not None and beside is not None:
         write(levels, beside)
     if save_model is not None:
         estimator.save(save_model)
-    report = summary.summarise(matrices, measured, estimator, residual, warned=warned, top=top)
+    report = summary.summarise(matrices, measured, estimator, residual, change=change, warned=warned, top=top)
     if json:
         Console().json(report.to_dict())
     report.show(console, output, beside)
@@ -143,10 +152,6 @@ def _quantiles(
 ) -> xr.DataArray | None:
     if not levels:
         return None
-    from odflow.estimate import Posterior
-
-    if not isinstance(estimator, Posterior):
-        raise UsageError(f"a {type(estimator).__name__} gives no quantiles; leave --quantiles out")
     return estimator.quantiles(loads, routing, levels, known=known, known_error=known_error)
 
 
@@ -158,13 +163,20 @@ def _check_outputs(output: Path, beside: Path | None, save_model: Path | None, i
         check_output(save_model, (".safetensors",), [*inputs, output, beside])
 
 
-def _check_options(method: str | None, history: Path | None, model: Path | None, quantiles: tuple[float, ...]) -> None:
-    if model is not None and (history is not None or method is not None):
+def _check_options(
+    method: str | None, history: Path | None, model: Path | None, quantiles: tuple[float, ...], own: bool
+) -> None:
+    if model is not None and (history is not None or method not in (None, *LEARNED)):
         raise UsageError("--model is fitted already; leave --history and --method out")
-    if method == "gaussian" and history is None:
-        raise UsageError("--method gaussian learns from past traffic matrices; give --history, or use --method kl")
+    if method in ("gaussian", *LEARNED) and history is None and model is None:
+        other = ", or a model that was trained before as --model" if method in LEARNED else ""
+        raise UsageError(
+            f"--method {method} learns from past traffic matrices; give --history{other}, or use --method kl"
+        )
     if method in ("gravity", "tomogravity") and history is not None:
         raise UsageError(f"--method {method} uses no history; leave --history out, or use --method kl or gaussian")
+    if own and model is None and method not in LEARNED:
+        raise UsageError(f"--own is for estimates of generators; use --method {', '.join(LEARNED)} or --model")
     if quantiles and model is None and (method or ("gaussian" if history else "kl")) != "gaussian":
         raise UsageError("only --method gaussian gives quantiles; it needs --history")
     if quantiles:
@@ -173,15 +185,54 @@ def _check_options(method: str | None, history: Path | None, model: Path | None,
         check_probabilities(quantiles)
 
 
-def _fitted(model: Path | None, method: str | None, noise: float | None, history: Any, routing: Any) -> Estimator:
+def _check_abilities(estimator: Estimator, quantiles: tuple[float, ...], own: bool) -> None:
+    from odflow.estimate import Posterior
+
+    if quantiles and not isinstance(estimator, Posterior):
+        raise UsageError(f"a {type(estimator).__name__} gives no quantiles; leave --quantiles out")
+    if own and not hasattr(estimator, "stages"):
+        raise UsageError(f"a {type(estimator).__name__} holds no generator; leave --own out")
+
+
+def _estimated(
+    estimator: Any,
+    loads: xr.DataArray,
+    routing: Any,
+    known: xr.DataArray | None,
+    known_error: float,
+    own: bool,
+    console: Console,
+) -> tuple[xr.DataArray, float | None]:
+    """The estimate and, if it is a generator's, how far its own one is from that brought to the loads."""
+    if not hasattr(estimator, "stages"):
+        return estimator.estimate(loads, routing, known=known, known_error=known_error), None
+    with console.bar("estimating") as progress:
+        stages = estimator.stages(loads, routing, known=known, known_error=known_error, progress=progress)
+    before, after = stages.sel(stage="own", drop=True), stages.sel(stage="projected", drop=True)
+    change = float(abs(after - before).sum()) / (float(after.sum()) or 1.0)
+    chosen = "own" if own else "projected"
+    return stages.sel(stage=chosen, drop=True).assign_attrs(stage=chosen), change
+
+
+def _fitted(
+    model: Path | None, method: str | None, noise: float | None, history: Any, routing: Any, console: Console
+) -> Estimator:
     import odflow as of
 
     if model is not None:
-        estimator = of.load(model)
+        estimator = _with_generator(of.load(model), model, method)
         if noise is not None:
             estimator.noise = noise
         return estimator
     name = method or ("kl" if history is None else "gaussian")
+    if name in LEARNED:
+        console.say(
+            f"training first; to do it once only: odflow fit {name} --history ... -o model.safetensors, "
+            "then --model model.safetensors"
+        )
+        learner = getattr(of, LEARNED[name])(noise=noise or 0.0)
+        with console.bar("training") as progress:
+            return learner.fit(history, routing, progress=progress, command=command_line())
     makers: dict[str, type[Estimator]] = {
         "gravity": of.Gravity,
         "tomogravity": of.Tomogravity,
@@ -189,3 +240,17 @@ def _fitted(model: Path | None, method: str | None, noise: float | None, history
         "gaussian": of.GaussianPosterior,
     }
     return makers[name](noise=noise or 0.0).fit(history, routing)
+
+
+def _with_generator(loaded: Any, path: Path, method: str | None) -> Any:
+    """What a model file holds; a generator becomes the estimator that inverts it."""
+    import odflow as of
+    from odflow.estimate.base import Estimator
+
+    estimator = loaded
+    if not isinstance(loaded, Estimator):
+        kinds = (getattr(of, name) for name in LEARNED.values())
+        estimator = next(kind(generator=loaded) for kind in kinds if isinstance(loaded, kind.generator_type))
+    if method is not None and type(estimator).__name__ != LEARNED[method]:
+        raise UsageError(f"{path} holds a {type(loaded).__name__}, which is not for --method {method}; leave it out")
+    return estimator

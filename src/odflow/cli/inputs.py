@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tempfile
 from collections.abc import Iterable, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -21,6 +23,12 @@ TOPOHUB = "topohub:"
 ARRAYS = (".nc", ".zarr", ".parquet", ".csv")
 ROUTINGS = (".csv", ".nc")
 Missing = Literal["raise", "nan"]
+TYPED: ContextVar[tuple[str, ...]] = ContextVar("TYPED", default=())  # what follows odflow on the command line
+
+
+def command_line() -> str:
+    """The command as it was typed, for the provenance of what it makes."""
+    return shlex.join(("odflow", *TYPED.get()))
 
 
 def open_network(name: str) -> Network:

@@ -62,6 +62,9 @@ class Summary:
         Mean over time of ``|A x - y| / |y|`` on the measured links.
     not_measured : float
         Share of the load values that are missing.
+    change : float or None
+        Sum of absolute differences between a generator's own estimate and the one brought to the loads, as a share of
+        the latter's traffic.
     warnings : tuple of str
         What was warned of while estimating, such as counters that contradict the others.
     top : tuple of Flow
@@ -79,6 +82,7 @@ class Summary:
     total_peak: float
     link_residual: float
     not_measured: float
+    change: float | None
     warnings: tuple[str, ...]
     top: tuple[Flow, ...]
 
@@ -98,6 +102,9 @@ class Summary:
             ("total traffic", f"mean {rate(self.total_mean)}, peak {rate(self.total_peak)}"),
             ("link residual", f"{percent(self.link_residual)} of the load, on average over time"),
         ]
+        if self.change is not None:
+            text = f"meeting the loads changes the generator's own estimate by {percent(self.change)} of the traffic"
+            lines.append(("projection", text))
         if self.not_measured > 0:
             lines.append(("not measured", f"{percent(self.not_measured)} of the load values"))
         console.fields(lines)
@@ -115,6 +122,7 @@ def summarise(
     estimator: Estimator,
     residual: LinkResidual,
     *,
+    change: float | None = None,
     warned: Sequence[str] = (),
     top: int = 10,
 ) -> Summary:
@@ -126,14 +134,15 @@ def summarise(
         nodes=matrices.sizes["origin"],
         intervals=matrices.sizes["time"],
         interval_s=step,
-        first=_when(matrices["time"].values[0]),
-        last=_when(_end(matrices)),
+        first=when(matrices["time"].values[0]),
+        last=when(end_of(matrices)),
         method=type(estimator).__name__,
-        history_end=None if learnt is None else _when(learnt),
+        history_end=None if learnt is None else when(learnt),
         total_mean=float(np.nanmean(total)),
         total_peak=float(np.nanmax(total)),
         link_residual=residual.mean,
         not_measured=float(np.isnan(loads.values).mean()),
+        change=change,
         warnings=tuple(dict.fromkeys(warned)),
         top=_largest(matrices, top),
     )
@@ -173,11 +182,13 @@ def _largest(matrices: xr.DataArray, count: int) -> tuple[Flow, ...]:
     return tuple(flows)
 
 
-def _end(array: xr.DataArray) -> np.datetime64:
+def end_of(array: xr.DataArray) -> np.datetime64:
+    """End of the last interval."""
     step = np.timedelta64(round(float(array.attrs["interval_s"]) * 1e9), "ns")
     return np.datetime64(array["time"].values[-1] + step)
 
 
-def _when(time: np.datetime64) -> str:
+def when(time: np.datetime64) -> str:
+    """A time as text, without seconds if they are 0."""
     text = str(time.astype("datetime64[s]")).replace("T", " ")
     return text.removesuffix(":00")

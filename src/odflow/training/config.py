@@ -20,8 +20,10 @@ class TrainingConfig:
         Batches to train on.
     batch : int
         Rows of the data in a batch.
-    learning_rate, final_learning_rate : float
-        Exponential decay from the one to the other over all steps.
+    learning_rate : float
+        Of the first step.
+    final_learning_rate : float
+        Of the last step; exponential decay in between.
     clip : float
         Largest norm of an optimizer's gradient; 0 = as it comes.
     ema : float
@@ -34,8 +36,9 @@ class TrainingConfig:
     checkpoint_every : int
         Steps between two checkpoints.
     seed : int
+        Of everything random in the training.
     device : {"cpu", "cuda", "auto"}
-        "auto" = the GPU if there is one.
+        To train on; "auto" = the GPU if there is one.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from odflow.errors import OdflowError, UsageError
+from odflow.errors import OdflowError, TrainingError, UsageError
 from odflow.training.average import Average, assign
 from odflow.training.checkpoint import Standing, identity_of, read, save
 from odflow.training.config import TrainingConfig
@@ -94,8 +94,10 @@ def train(
     ------
     UsageError
         If the arguments do not fit each other.
+    TrainingError
+        If a loss or a weight is not finite.
     OdflowError
-        If a loss is not finite, or the checkpoint cannot be read or is of another training.
+        If the checkpoint cannot be read or is of another training.
     """
     _check(data, config, validation, checkpoint, resume)
     return _Run(task, data, config, validation, checkpoint, resume, identity or {}).train(log, progress)
@@ -252,9 +254,9 @@ class _Run:
     def _averaged(self) -> dict[str, Tensor]:
         return self.average.values if self.average else self.weights
 
-    def _diverged(self, what: str) -> OdflowError:
+    def _diverged(self, what: str) -> TrainingError:
         rate = self.config.learning_rate * self.config.decay(self.standing.step - 1)
-        return OdflowError(
+        return TrainingError(
             f"training stopped at step {self.standing.step}: {what}; lower learning_rate (it was {rate:.3g} there) "
             f"or clip ({self.config.clip:g}), and look for extreme values in the data"
         )

@@ -1,0 +1,253 @@
+"""``odflow fit``: train once, estimate or sample often."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Group, Parameter, validators
+from cyclopts.argument import ArgumentCollection, update_argument_collection
+
+import odflow.cli.options as opt
+from odflow.cli.console import Console, duration
+from odflow.cli.inputs import check_output, command_line
+from odflow.errors import TrainingError, UsageError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from odflow.estimate.generative_base import GenerativeEstimator
+    from odflow.generate.base import TrafficGenerator
+
+    Learner = TrafficGenerator | GenerativeEstimator
+
+LEARNED = {
+    "diffusion": ("diffusion", "Latent diffusion, the model behind `ddpm-tme`."),
+    "vae": ("vae", "Variational autoencoder."),
+    "wgan-gp": ("wgan_gp", "Wasserstein GAN with gradient penalty."),
+    "ddpm-tme": ("ddpm_tme", "The traffic matrices of a diffusion that explain the loads best (DDPM-TME)."),
+    "vae-tme": ("vae_tme", "The same with a variational autoencoder."),
+    "wgan-tme": ("wgan_tme", "The same with a Wasserstein GAN."),
+}
+HELP = """Learn from past traffic matrices, and write what was learnt to a file.
+
+`odflow estimate --model FILE` estimates with any of them, `odflow sample FILE` draws from the generators. `gaussian`
+and `kl` take a second, and a recent history makes them as good as any; the others train for minutes to hours and
+need torch.
+"""
+EXAMPLES = """For example:
+
+    odflow fit ddpm-tme --history tm.nc -o model.safetensors
+    odflow fit diffusion --history tm.nc --weeks 8 --log losses.csv -o model.safetensors
+    odflow fit diffusion --history tm.nc --weeks 8 --log losses.csv -o model.safetensors --resume
+"""
+WEEK_S = 7 * 86400.0
+
+Flat = Parameter(name="*", consume_multiple=True)
+Training = Parameter(name="*", consume_multiple=True, group=Group("Training", sort_key=9))
+History = Annotated[Path, Parameter(help="Past traffic matrices that were really measured: file, folder or glob.")]
+Weeks = Annotated[
+    int | None,
+    Parameter(
+        validator=validators.Number(gte=1), help="Learn from the last weeks of the history only, counted in intervals."
+    ),
+]
+HistoryUnit = Annotated[str | None, Parameter(help="Unit of the history, if it does not state one.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """What all trainings have in common.
+
+    Parameters
+    ----------
+    resume : bool
+        Go on with the training that was interrupted or killed, from its checkpoint beside the output. The result
+        is the same as without the interruption.
+    log : Path
+        CSV file for the losses of every step.
+    full : bool
+        Start from the published sizes instead of those for two CPU cores.
+    """
+
+    history: History
+    output: opt.Output
+    weeks: Weeks = None
+    history_unit: HistoryUnit = None
+    resume: bool = False
+    log: Path | None = None
+    full: bool = False
+    quiet: opt.Quiet = False
+    config: opt.Config = None
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where an unfinished training is kept."""
+        return self.output.with_suffix(f".checkpoint{self.output.suffix}")
+
+
+def fit(group: Group) -> App:
+    """The command group."""
+    app = App(name="fit", help=HELP, help_epilogue=EXAMPLES, group=group)
+    estimators, generators = Group("Estimators", sort_key=1), Group("Generators", sort_key=2)
+    app.command(gaussian, group=estimators, help_epilogue="")
+    app.command(kl, group=estimators, help_epilogue="")
+    for name, (function, text) in LEARNED.items():
+        kind = estimators if name.endswith("-tme") else generators
+        # their options are the fields of configurations that need torch
+        app.command(f"odflow.cli.fit_learned:{function}", name=name, help=text, group=kind, help_epilogue="")
+    return app
+
+
+def gaussian(
+    *,
+    history: History,
+    output: opt.Output,
+    weeks: Weeks = None,
+    history_unit: HistoryUnit = None,
+    noise: float = 0.0,
+    quiet: opt.Quiet = False,
+    config: opt.Config = None,
+) -> None:
+    """Mean and covariance of the history given the loads, with quantiles; the default with a history.
+
+    Parameters
+    ----------
+    noise : float
+        Relative error of the loads; 0.01 is a good start for polled counters.
+    """
+    from odflow.estimate import GaussianPosterior
+
+    _classical(GaussianPosterior(noise=noise), history, output, weeks, history_unit, quiet)
+
+
+def kl(
+    *,
+    history: History,
+    output: opt.Output,
+    weeks: Weeks = None,
+    history_unit: HistoryUnit = None,
+    noise: float = 0.0,
+    quiet: opt.Quiet = False,
+    config: opt.Config = None,
+) -> None:
+    """Minimum relative entropy to the mean of the history.
+
+    Parameters
+    ----------
+    noise : float
+        Relative error of the loads; 0.01 is a good start for polled counters.
+    """
+    from odflow.estimate import KLProjection
+
+    _classical(KLProjection(noise=noise), history, output, weeks, history_unit, quiet)
+
+
+def _classical(estimator: Any, history: Path, output: Path, weeks: int | None, unit: str | None, quiet: bool) -> None:
+    console = Console(quiet)
+    check_output(output, (".safetensors",), [history])
+    past = read_history(history, unit, weeks, console)
+    estimator.fit(past)
+    estimator.save(output)
+    _say(console, output, estimator, past, [])
+
+
+def read_history(path: Path, unit: str | None, weeks: int | None, console: Console) -> xr.DataArray:
+    """Past TMs, the last weeks of them if that was asked for."""
+    from odflow.traffic.files import read_demands
+
+    past = read_demands(path, unit=unit, progress=console.progress)
+    if weeks is None:
+        return past
+    return past.isel(time=slice(-max(1, round(weeks * WEEK_S / float(past.attrs["interval_s"]))), None))
+
+
+def train(learner: Learner, files: Files) -> None:
+    """Train and save a generator, or an estimator with its generator."""
+    console = Console(files.quiet)
+    check_output(files.output, (".safetensors",), [files.history])
+    if files.log is not None:
+        check_output(files.log, (".csv",), [files.history, files.output])
+    _check_checkpoint(files, console)
+    past = read_history(files.history, files.history_unit, files.weeks, console)
+    began = not files.checkpoint.exists()
+    with _kept(files, began), console.bar("training") as progress:
+        learner.fit(
+            past,
+            checkpoint=files.checkpoint,
+            resume=files.resume,
+            log=files.log,
+            progress=progress,
+            command=command_line(),
+        )
+        learner.save(files.output)
+    files.checkpoint.unlink(missing_ok=True)
+    about = provenance(learner)
+    losses = ", ".join(f"{name} {value:.3g}" for name, value in about["losses"].items())
+    trained = f"{about['steps']:,} steps in {duration(about['seconds'])}"
+    _say(console, files.output, learner, past, [("training", trained), ("last losses", losses)])
+
+
+def provenance(learner: Learner) -> dict[str, Any]:
+    """Of the generator, which an estimator may hold."""
+    generator: Any = getattr(learner, "generator_", learner)
+    return dict(generator.provenance_)
+
+
+def _check_checkpoint(files: Files, console: Console) -> None:
+    check_output(files.checkpoint, (".safetensors",), [files.history])
+    if files.checkpoint.exists() and not files.resume:
+        raise UsageError(
+            f"{files.checkpoint} is left of a training that did not end: add --resume to go on with it, "
+            "or delete it to start over"
+        )
+    if files.resume and not files.checkpoint.exists():
+        console.say(f"no {files.checkpoint} to resume from, training starts at the beginning")
+
+
+@contextmanager
+def _kept(files: Files, began: bool) -> Iterator[None]:
+    """Say how to go on after an interrupt; drop the checkpoint of a training that leads nowhere."""
+    try:
+        yield
+    except TrainingError:
+        if began:
+            files.checkpoint.unlink(missing_ok=True)
+        raise
+    except (KeyboardInterrupt, SystemExit) as error:
+        if files.checkpoint.exists():
+            error.add_note("the same command with --resume goes on from here")
+        raise
+
+
+def _say(console: Console, output: Path, learner: Any, past: xr.DataArray, more: list[tuple[str, str]]) -> None:
+    from odflow.cli.summary import when
+
+    nodes, intervals = past.sizes["origin"], past.sizes["time"]
+    span = f"{intervals:,} x {duration(float(past.attrs['interval_s']))} until {when(learner.end_)} UTC"
+    console.say(f"{output}: {type(learner).__name__} of {nodes} x {nodes} demands")
+    use = f"odflow estimate LOADS --network NET --model {output} -o tm.nc"
+    if not hasattr(learner, "estimate"):
+        use = f"odflow sample {output} -n 288 -o synth.nc"
+    console.fields([("history", span), *more, ("use it", use)])
+
+
+def full_size(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """A source of options for cyclopts: with ``--full`` the published sizes, below what was typed or configured."""
+    if commands[:1] != ("fit",) or commands[1:2] == () or commands[1] not in LEARNED:
+        return
+    try:
+        given = {name: arguments.match(f"--{name}")[0].tokens for name in ("full", "steps", "epochs")}
+    except ValueError:  # help
+        return
+    if not given["full"] or given["full"][0].value.lower() in ("false", "no", "0"):
+        return
+    from odflow.cli.fit_learned import CONFIGS
+
+    sizes = asdict(CONFIGS[commands[1]].full())
+    if given["steps"] and not given["epochs"]:
+        del sizes["epochs"]  # they would take the place of the steps
+    update_argument_collection(sizes, "--full", arguments, root_keys=(), allow_unknown=False)

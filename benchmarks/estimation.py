@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from odflow.evaluate.estimation import EstimationBenchmark, EstimationResult, run
-from odflow.evaluate.estimation_result import method_list, summary_table
+from odflow.evaluate.estimation import EstimationBenchmark, run
+from odflow.evaluate.estimation_result import EstimationResult, method_list, summary_table
 from odflow.evaluate.report import json_text, write_text
 
 TABLES = (

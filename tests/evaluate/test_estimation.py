@@ -221,3 +221,48 @@ def test_senseless_settings(options, message):
 def test_unknown_data_set():
     with pytest.raises(UsageError, match="unknown data set 'internet'; there are abilene, geant"):
         named_dataset("internet")
+
+
+def test_learned_methods_give_two_rows_each(toy):
+    pytest.importorskip("torch")
+    config = EstimationBenchmark(
+        methods=("gaussian", "vae-tme"), intervals=4, weeks=1, seeds=(0, 3), training_steps=10, assumed_noise=0.0
+    )
+    told = []
+    result = run(config, dataset=toy, progress=told.append)
+    assert [row.method for row in result.rows] == ["gaussian", "vae-tme (own)", "vae-tme (projected)"]
+    own, projected = result.row("vae-tme (own)"), result.row("vae-tme (projected)")
+    assert len(own.by_seed) == len(projected.by_seed) == 2
+    assert own.by_seed[0] != own.by_seed[1]
+    assert own.score.all.tre.mean == pytest.approx(np.mean([part.all.tre.mean for part in own.by_seed]))
+    assert own.score.all.residual.worst == pytest.approx(np.mean([part.all.residual.worst for part in own.by_seed]))
+    assert projected.score.all.residual.mean < 1e-3 < own.score.all.residual.mean
+    assert "trained on the last week without glitches" in own.words
+    assert own.words.endswith("as it comes; steps 10")
+    assert projected.words.endswith("projected onto the loads; steps 10")
+    assert any("vae-tme, seed 3: step" in text for text in told)
+    markdown = result.markdown()
+    mean, spread = own.score.all.tre.mean, np.std([part.all.tre.mean for part in own.by_seed], ddof=1)
+    assert f"| vae-tme (own) | {mean:.3f} ± {spread:.3f} |" in markdown
+    again = run(
+        EstimationBenchmark(methods=("vae-tme",), intervals=4, weeks=1, seeds=(3,), training_steps=10), dataset=toy
+    )
+    assert again.row("vae-tme (own)").score == own.by_seed[1]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"methods": ("ddpm",)}, "unknown method 'ddpm'.*ddpm-tme, vae-tme, wgan-tme"),
+        ({"seeds": (1, 1)}, "different numbers"),
+        ({"seeds": ()}, "one or more"),
+        ({"weeks": -1}, "weeks=-1 makes no sense"),
+    ],
+)
+def test_learned_options_that_make_no_sense(wrong, message):
+    with pytest.raises(UsageError, match=message):
+        EstimationBenchmark(**wrong)
+
+
+def test_learned_methods_are_not_run_unasked():
+    assert not set(METHODS) & {"ddpm-tme", "vae-tme", "wgan-tme"}

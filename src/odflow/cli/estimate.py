@@ -110,6 +110,8 @@ def estimate(
     past = None if history is None else read_demands(history, unit=history_unit, progress=console.progress)
     extra = None if known is None else read_demands(known, unit=history_unit, progress=console.progress)
     with _heard() as warned:
+        if method in LEARNED and past is not None:
+            _rehearse(measured, path, past, extra, known_error, noise)
         estimator = _fitted(model, method, noise, past, path, console)
         _check_abilities(estimator, quantiles, own)
         matrices, change = _estimated(estimator, measured, path, extra, known_error, own, console)
@@ -185,6 +187,23 @@ def _check_options(
         check_probabilities(quantiles)
 
 
+def _rehearse(
+    loads: xr.DataArray,
+    routing: Any,
+    history: xr.DataArray,
+    known: xr.DataArray | None,
+    known_error: float,
+    noise: float | None,
+) -> None:
+    """Find what is wrong with the input by a quick estimate, before the training."""
+    from odflow.estimate import KLProjection
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OdflowWarning)
+        quick = KLProjection(noise=noise or 0.0).fit(history, routing)
+        quick.estimate(loads, routing, known=known, known_error=known_error)
+
+
 def _check_abilities(estimator: Estimator, quantiles: tuple[float, ...], own: bool) -> None:
     from odflow.estimate import Posterior
 
@@ -226,11 +245,11 @@ def _fitted(
         return estimator
     name = method or ("kl" if history is None else "gaussian")
     if name in LEARNED:
+        learner = getattr(of, LEARNED[name])(noise=noise or 0.0)
         console.say(
             f"training first; to do it once only: odflow fit {name} --history ... -o model.safetensors, "
             "then --model model.safetensors"
         )
-        learner = getattr(of, LEARNED[name])(noise=noise or 0.0)
         with console.bar("training") as progress:
             return learner.fit(history, routing, progress=progress, command=command_line())
     makers: dict[str, type[Estimator]] = {

@@ -6,11 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Literal  # noqa: F401  (Literal: annotation of inherited fields)
 
 from odflow.cli.fit import Files, Flat, Training, train
-from odflow.estimate.generative import DDPMTME, VAETME, WGANTME
-from odflow.generate.config import DiffusionConfig
-from odflow.generate.diffusion import TrafficDiffusion
-from odflow.generate.vae import TrafficVAE, VAEConfig
-from odflow.generate.wgan import TrafficWGANGP, WGANConfig
+from odflow.estimate import DDPMTME, VAETME, WGANTME
+from odflow.generate import DiffusionConfig, TrafficDiffusion, TrafficVAE, TrafficWGANGP, VAEConfig, WGANConfig
 
 
 @dataclass(frozen=True, kw_only=True)

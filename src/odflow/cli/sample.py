@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 from cyclopts import Parameter, validators
 
 import odflow.cli.options as opt
@@ -81,7 +80,7 @@ def sample(
         [
             ("drawn from", f"{type(generator).__name__}, with history until {when(generator.end_)}; seed {seed}"),
             ("total traffic", f"mean {rate(total.mean())}, from {rate(total.min())} to {rate(total.max())}"),
-            ("in the history", f"mean {rate(float(np.sum(generator.mean_)))}"),
+            ("in the history", f"mean {rate(float(generator.mean_.sum()))}"),
         ]
     )
 

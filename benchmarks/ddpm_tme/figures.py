@@ -94,7 +94,7 @@ def _errors(runner: Runner, net: str) -> dict[str, tuple[str, Figure]]:
     return {
         "ecdf": (
             "share of the demands with at most this absolute error, relative to the largest demand (figure 5).",
-            ecdf_figure(x, shown, largest=float(np.nanmax(data.demands.values))),
+            ecdf_figure(x, shown, largest=float(training_history(data.demands, 0).max())),
         ),
         "tre": (
             "relative error of hourly TMs over the test week (figure 6).",

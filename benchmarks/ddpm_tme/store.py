@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -95,12 +96,14 @@ class Work:
             tell(f"{name}: step {done} of {total}; {parts}")
 
         checkpoint = folder / f"{path.stem}-{code}.checkpoint"
-        told = reset_peak()
+        told, start = reset_peak(), time.perf_counter()
         generator.fit(history, checkpoint=checkpoint, resume=True, progress=report, command=command)
         about = {
             "identity": identity,
             "code": code,
-            "seconds": generator.provenance_["seconds"],
+            # what is learnt before the first step counts too, and what was trained before an interrupt
+            "seconds": max(time.perf_counter() - start, generator.provenance_["seconds"]),
+            "steps_s": generator.provenance_["seconds"],
             "steps": generator.provenance_["steps"],
             "tms": generator.provenance_["tms"],
             "losses": generator.provenance_["losses"],

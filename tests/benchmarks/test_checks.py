@@ -73,7 +73,7 @@ def synthesised(diffusion, vae, wgan):
             "rows": rows,
             "provenance": {**origin, "system": "", "cpu": "", "cpus": 2},
         },
-        "training": dict.fromkeys(named, {"seconds": 1000.0, "steps": 1, "parameters": 1, "peak_mib": None}),
+        "training": {key: {"seconds": 1000.0, "steps": 1, "parameters": 1, "peak_mib": None} for key in named},
     }
 
 

@@ -26,7 +26,7 @@ class Check:
     ----------
     text : str
     met : bool or None
-        None where it was not run.
+        None where too little was run to tell.
     detail : str
         The numbers.
     """
@@ -37,7 +37,8 @@ class Check:
 
     def line(self) -> str:
         """A Markdown list item."""
-        word = {True: "met", False: "**missed**", None: "*not run*"}[self.met]
+        unknown = "*not decided*" if self.detail else "*not run*"
+        word = unknown if self.met is None else "met" if self.met else "**missed**"
         return f"- {word}: {self.text}" + (f" ({self.detail})" if self.detail else "")
 
 
@@ -82,7 +83,7 @@ def windows_check(found: Found, net: str) -> Check:
     weeks = (*found.settings.window_weeks, 0)
     done = [bool(found.runs(net, method, k)) for method in LEARNED for k in weeks]
     text = f"{titled(net)}: {len(LEARNED)} methods x {len(weeks)} lengths of history, {' and '.join(STAGES)}"
-    return Check(text, True if all(done) else None, f"{sum(done)} of {len(done)} trained")
+    return Check(text, True if all(done) else None, f"{sum(done)} of {len(done)} trained" if any(done) else "")
 
 
 def synthesis_checks(found: Found, net: str) -> list[Check]:

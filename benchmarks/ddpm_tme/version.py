@@ -16,7 +16,7 @@ _SHARED = (
     *("generate/layers.py", "generate/weights.py"),
 )
 _LATENT = ("autoencoder", "denoisers", "marginals", "samplers", "schedules")
-_KINDS = {
+KINDS = {
     "TrafficDiffusion": (*_SHARED, "generate/diffusion.py", *(f"generate/{name}.py" for name in _LATENT)),
     "TrafficVAE": (*_SHARED, "generate/vae.py"),
     "TrafficWGANGP": (*_SHARED, "generate/wgan.py"),
@@ -31,17 +31,17 @@ _SYNTHESIS = "evaluate/synthesis*.py"
 
 def model_version(kind: str) -> str:
     """Version of the code that trains and draws from a kind of generator."""
-    return code_version(_KINDS[kind])
+    return code_version(KINDS[kind])
 
 
 def estimate_version(kind: str) -> str:
     """Version of the code that inverts a kind of generator and scores what comes out."""
-    return code_version((*_KINDS[kind], *_ESTIMATE))
+    return code_version((*KINDS[kind], *_ESTIMATE))
 
 
 def synthesis_version() -> str:
     """Version of the code of the synthesis benchmark and of all generators."""
-    return code_version((*dict.fromkeys(pattern for every in _KINDS.values() for pattern in every), _SYNTHESIS))
+    return code_version((*dict.fromkeys(pattern for every in KINDS.values() for pattern in every), _SYNTHESIS))
 
 
 @cache

@@ -98,6 +98,7 @@ def test_published_errors_need_three_seeds(classical):
     assert sre.line().startswith("- **missed**: ")
     vae = all_checks["Abilene, vae-tme, own estimate: mean TRE at or below the published 0.841"]
     assert (vae.met, vae.detail) == (None, "0.500; 1 of 3 seeds")
+    assert vae.line().startswith("- *not decided*: Abilene, vae-tme")
     assert all_checks["Abilene, wgan-tme, own estimate: mean TRE at or below the published 0.248"].met is False
 
 

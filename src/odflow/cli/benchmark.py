@@ -40,11 +40,14 @@ def estimation(
 ) -> None:
     """Accuracy of every method on public data sets, by the published protocol.
 
+    Methods that have to be trained (ddpm-tme, vae-tme, wgan-tme) take part when named.
+
     For example:
 
         odflow benchmark estimation --dataset abilene
         odflow benchmark estimation --dataset geant --noise 0.05 --json geant.json
         odflow benchmark estimation --methods gravity+kl gaussian --markdown table.md
+        odflow benchmark estimation --methods gaussian ddpm-tme --weeks 2 --seeds 0 1 2
     """
     console = _prepared(json, markdown, quiet)
     with console.steps() as step:

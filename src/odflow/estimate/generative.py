@@ -63,7 +63,7 @@ class DDPMTME(GenerativeEstimator):
         super().__post_init__()
 
     def _default_config(self) -> DiffusionConfig:
-        return DiffusionConfig(marginals=0.0)
+        return DiffusionConfig(steps=3000, marginals=0.0, latent=0, whiten=True)
 
     def _decoder(self, generator: TrafficGenerator) -> tuple[Decode, tuple[int, ...], tuple[Any, ...]]:
         assert isinstance(generator, TrafficDiffusion)

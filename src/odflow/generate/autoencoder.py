@@ -30,8 +30,10 @@ def recovery(latent: int, flows: int) -> nn.Linear:
 
 
 @torch.no_grad()
-def start_at_principal_components(embedding: nn.Sequential, recovery: nn.Linear, scaled: Tensor) -> None:
-    """Let both networks begin as the best linear autoencoder, with uncorrelated latents of variance 1.
+def start_at_principal_components(
+    embedding: nn.Sequential, recovery: nn.Linear, scaled: Tensor, whiten: bool = True
+) -> None:
+    """Let both networks begin as the best linear autoencoder, with uncorrelated latents.
 
     Two layers of LeakyReLU hold a linear map W exactly: ``leaky(Wx) - leaky(-Wx) = (1 + slope) Wx``. Hidden
     units beyond the 2 * latent of that keep their first weights and count for nothing yet.
@@ -41,6 +43,8 @@ def start_at_principal_components(embedding: nn.Sequential, recovery: nn.Linear,
     embedding, recovery : Module
         As the functions of these names make them; the hidden layer holds at least twice the latent.
     scaled : Tensor, shape (N, flows)
+    whiten : bool
+        Latents of variance 1; otherwise each keeps the variance of its component.
     """
     into, leaky, out = embedding[0], embedding[1], embedding[2]
     assert isinstance(into, nn.Linear)
@@ -54,10 +58,12 @@ def start_at_principal_components(embedding: nn.Sequential, recovery: nn.Linear,
     sizes = variances.flip(0)[:kept].clamp(min=float(variances[-1]) * _LEAST_SHARE + _LEAST_VARIANCE).sqrt()
     axes = axes.flip(1)[:, :kept]
     axes = axes * torch.where(axes.sum(dim=0) < 0, -1.0, 1.0)
-    whiten = torch.zeros(latent, scaled.shape[1], dtype=torch.float64)
-    whiten[:kept] = (axes / sizes).T
-    into.weight[: 2 * latent] = torch.cat([whiten, -whiten]).float()
-    into.bias[: 2 * latent] = torch.cat([-whiten @ centre, whiten @ centre]).float()
+    linear = torch.zeros(latent, scaled.shape[1], dtype=torch.float64)
+    if not whiten:
+        sizes = torch.ones_like(sizes)
+    linear[:kept] = (axes / sizes).T
+    into.weight[: 2 * latent] = torch.cat([linear, -linear]).float()
+    into.bias[: 2 * latent] = torch.cat([-linear @ centre, linear @ centre]).float()
     both = torch.eye(latent) / (1 + leaky.negative_slope)
     out.weight.zero_()
     out.weight[:, : 2 * latent] = torch.cat([both, -both], dim=1)
@@ -78,14 +84,17 @@ class Standardised(nn.Module):
     Parameters
     ----------
     latent : int
+    each : bool
+        Variance 1 for each latent; otherwise one scale for all, with variance 1 on average.
     """
 
     mean: Tensor
     variance: Tensor
     seen: Tensor
 
-    def __init__(self, latent: int) -> None:
+    def __init__(self, latent: int, each: bool = True) -> None:
         super().__init__()
+        self.each = each
         self.register_buffer("mean", torch.zeros(latent))
         self.register_buffer("variance", torch.ones(latent))
         self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
@@ -100,8 +109,11 @@ class Standardised(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         """Latents (B, latent) to mean 0 and variance 1."""
-        return (latents - self.mean) / (self.variance + _LEAST_VARIANCE).sqrt()
+        return (latents - self.mean) / (self._spread() + _LEAST_VARIANCE).sqrt()
 
     def inverse(self, standard: Tensor) -> Tensor:
         """Undo :meth:`forward`."""
-        return standard * (self.variance + _LEAST_VARIANCE).sqrt() + self.mean
+        return standard * (self._spread() + _LEAST_VARIANCE).sqrt() + self.mean
+
+    def _spread(self) -> Tensor:
+        return self.variance if self.each else self.variance.mean()

@@ -165,7 +165,11 @@ class TrafficGenerator(ABC):
             "seconds": round(trained.seconds, 3),
         }
         self._adopt(past.nodes, past.interval_s, past.end, past.values.mean(axis=0), networks, scaling, provenance)
+        self._finish()
         return self
+
+    def _finish(self) -> None:  # noqa: B027  (nothing to do for most)
+        """Whatever is learnt from the trained networks, at the end of :meth:`fit`."""
 
     def _adopt(
         self,

@@ -65,13 +65,18 @@ class DiffusionConfig(GeneratorConfig):
     Parameters
     ----------
     latent : int
-        Size of the latent; 0 = by the number of flows, see :func:`~odflow.generate.autoencoder.latent_size`.
+        Size of the latent, at most the number of flows; 0 = as in the paper, see
+        :func:`~odflow.generate.autoencoder.latent_size`.
+    whiten : bool
+        Latents of variance 1 each, so that all count alike; they are easier to move in an estimation.
+        Otherwise they keep their proportions, and a chain settles large ones before small ones.
     hidden : int
         Width of the embedding network's first layer; 0 = twice the latent.
     marginals : float
         Share of each flow's quantile function in the map of its demands to normal scores, see
-        :class:`~odflow.generate.marginals.Marginals`. 1 suits sampling, for each flow then keeps its
-        distribution; 0, a logarithm, suits estimation, for it means something beyond the demands seen.
+        :class:`~odflow.generate.marginals.Marginals`. 1 suits sampling: each flow keeps its
+        distribution, for the map is then calibrated on draws of the trained model. 0, a logarithm,
+        suits estimation: it means something beyond the demands seen.
     reconstruction : {"l1", "l2"}
         Loss of embedding and recovery, on what is embedded.
     pretrain_steps : int
@@ -99,12 +104,14 @@ class DiffusionConfig(GeneratorConfig):
         Share of injected noise in sampling, from 0 (none) to 1 (as much as DDPM).
     """
 
-    latent: int = 0
+    steps: int = 6000
+    latent: int = 512
+    whiten: bool = False
     hidden: int = 0
     marginals: float = 1.0
     reconstruction: Literal["l1", "l2"] = "l2"
     pretrain_steps: int = 500
-    joint: bool = True
+    joint: bool = False
     embedding_rate: float = 0.1
     diffusion_steps: int = 1000
     schedule: Literal["linear", "cosine"] = "cosine"
@@ -112,7 +119,7 @@ class DiffusionConfig(GeneratorConfig):
     width: int = 0
     blocks: int = 4
     loss: Literal["velocity", "noise"] = "velocity"
-    sampling_steps: int = 50
+    sampling_steps: int = 100
     eta: float = 0.0
 
     def __post_init__(self) -> None:
@@ -144,6 +151,9 @@ class DiffusionConfig(GeneratorConfig):
         return cls(
             epochs=100,
             batch=32,
+            latent=0,
+            joint=True,
+            embedding_rate=1.0,
             schedule="linear",
             denoiser="unet",
             reconstruction="l2",

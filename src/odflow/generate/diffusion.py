@@ -25,6 +25,10 @@ from odflow.generate.marginals import Marginals
 from odflow.generate.samplers import Denoiser, ddim, spaced
 from odflow.generate.schedules import NoiseSchedule, cosine_schedule, linear_schedule
 from odflow.training import Update, adam
+from odflow.training.seeds import generator_of
+
+_CALIBRATION = 4096  # draws
+_STREAM = 12  # of the random numbers of those
 
 __all__ = ["DiffusionConfig", "DiffusionTask", "TrafficDiffusion", "denoiser_of", "schedule_of"]
 
@@ -140,7 +144,7 @@ class TrafficDiffusion(TrafficGenerator):
         return {
             "embedding": embedding(flows, config.hidden or 2 * size, size),
             "recovery": recovery(size, flows),
-            "standardised": Standardised(size),
+            "standardised": Standardised(size, config.whiten),
             "marginals": Marginals(flows),
             "denoiser": UNet1d(size, config.width or 32)
             if config.denoiser == "unet"
@@ -155,7 +159,7 @@ class TrafficDiffusion(TrafficGenerator):
         marginals.fit(scaled[:kept], self.config.marginals)
         scores = torch.cat([marginals(part) for part in scaled.split(4096)])
         if self.config.hidden == 0 or self.config.hidden >= 2 * self._latent(scaled.shape[1]):
-            start_at_principal_components(embed, recover, scores[:kept])
+            start_at_principal_components(embed, recover, scores[:kept], self.config.whiten)
         return scores
 
     def _task(self, networks: dict[str, nn.Module], config: GeneratorConfig) -> DiffusionTask:
@@ -163,7 +167,8 @@ class TrafficDiffusion(TrafficGenerator):
         return DiffusionTask(networks, config)
 
     def _latent(self, flows: int) -> int:
-        return self.config.latent or latent_size(flows)
+        size = self.config.latent
+        return min(size, max(8, flows // 8 * 8)) if size else latent_size(flows)
 
     def with_chain(self, *, sampling_steps: int, eta: float) -> Self:
         """The same model, networks shared, with another chain for :meth:`decode` and :meth:`sample`."""
@@ -200,13 +205,27 @@ class TrafficDiffusion(TrafficGenerator):
         steps = noise.shape[1]
         if not 1 <= steps <= self.config.diffusion_steps:
             raise UsageError(f"noise for {steps} steps does not fit a diffusion of {self.config.diffusion_steps}")
+        return self._traffic(self._marginals().inverse(self._scores(noise, eta)))
+
+    def _scores(self, noise: Tensor, eta: float) -> Tensor:
+        """Noise to weighted normal scores of TMs, shape (B, flows)."""
         schedule = schedule_of(self.config)
         denoiser = denoiser_of(self.networks_["denoiser"], schedule)
-        standard = ddim(denoiser, noise, schedule, spaced(schedule, steps), eta)
-        recovered = self.networks_["recovery"](_standardised(self.networks_).inverse(standard))
+        standard = ddim(denoiser, noise, schedule, spaced(schedule, noise.shape[1]), eta)
+        scores: Tensor = self.networks_["recovery"](_standardised(self.networks_).inverse(standard))
+        return scores
+
+    def _marginals(self) -> Marginals:
         marginals = self.networks_["marginals"]
         assert isinstance(marginals, Marginals)
-        return self._traffic(marginals.inverse(recovered))
+        return marginals
+
+    @torch.no_grad()
+    def _finish(self) -> None:
+        if self.config.marginals == 1:
+            shape, randoms = (_CALIBRATION // 8, *self.noise_shape), generator_of(self.config.seed, _STREAM)
+            noises = (torch.randn(shape, generator=randoms).to(self.device) for _ in range(8))
+            self._marginals().calibrate(torch.cat([self._scores(noise, self.config.eta) for noise in noises]))
 
 
 def _standardised(modules: dict[str, nn.Module]) -> Standardised:

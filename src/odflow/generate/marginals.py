@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from math import log1p
+from math import log
 from statistics import NormalDist
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -13,7 +14,7 @@ WIDEST = 3.2  # normal scores that the knots span, on both sides; the outer segm
 SHIFT = 0.1  # of a flow's mean, added before the logarithm: what is far below that counts as next to nothing
 SMALL = 1e-3  # of the mean demand; keeps flows without traffic finite
 LEAST_SLOPE = 0.02  # of the logarithm per normal score, so that the map can be inverted where many demands are equal
-MOST = 1000.0  # times the largest demand of a flow that was seen: where the map back ends
+MOST = 3.0  # times the largest demand of a flow that was seen, or of its lognormal line: where the map back ends
 
 
 class Marginals(nn.Module):
@@ -60,15 +61,36 @@ class Marginals(nn.Module):
         mean = traffic.double().mean(dim=0)
         shift = SHIFT * mean + SMALL * mean.mean()
         logs = (traffic.double() + shift).log()
-        scores = _scores(logs.dtype)
-        normal = torch.tensor([NormalDist().cdf(float(z)) for z in scores], dtype=logs.dtype)
+        scores, normal = _SCORES, _SHARES
         quantiles = torch.stack([_quantiles(column, normal) for column in logs.T], dim=1)
         line = logs.mean(dim=0) + logs.std(dim=0, correction=0) * scores[:, None]
         heights = share * quantiles + (1 - share) * line + LEAST_SLOPE * scores[:, None]
         self.heights.copy_(heights)
         self.shift.copy_(shift)
         self.weight.copy_((mean + SMALL * mean.mean()).clamp(min=1e-12))
-        self.largest.copy_(heights.amax(dim=0).maximum(logs.amax(dim=0)) + log1p(MOST))
+        self.largest.copy_(heights.amax(dim=0).maximum(logs.amax(dim=0)) + log(MOST))
+
+    @torch.no_grad()
+    def calibrate(self, drawn: Tensor) -> None:
+        """Let the quantiles of draws be those of the training data, after :meth:`fit` with a share of 1.
+
+        A generator's scores are nearly, not exactly, normal: where a quantile of theirs lies, the
+        map now takes the height of the same quantile of the data.
+
+        Parameters
+        ----------
+        drawn : Tensor, shape (N, flows)
+            Weighted scores that a generator made.
+        """
+        scores = drawn.double().cpu() / self.weight.double().cpu()
+        heights, grid = self.heights.double().cpu().numpy(), _SCORES.numpy()
+        out = np.empty_like(heights)
+        for flow, column in enumerate(scores.T):
+            at, height = _quantiles(column, _SHARES).numpy(), heights[:, flow]
+            first, last = (height[1] - height[0]) / _STEP, (height[-1] - height[-2]) / _STEP
+            beyond = first * np.minimum(grid - at[0], 0) + last * np.maximum(grid - at[-1], 0)
+            out[:, flow] = np.interp(grid, at, height) + beyond + 0.1 * LEAST_SLOPE * grid
+        self.heights.copy_(torch.from_numpy(out))
 
     def forward(self, traffic: Tensor) -> Tensor:
         """Demands (B, flows) to weighted scores."""
@@ -92,10 +114,8 @@ class Marginals(nn.Module):
 
 
 _STEP = 2 * WIDEST / (KNOTS - 1)
-
-
-def _scores(dtype: torch.dtype) -> Tensor:
-    return torch.linspace(-WIDEST, WIDEST, KNOTS, dtype=dtype)
+_SCORES = torch.linspace(-WIDEST, WIDEST, KNOTS, dtype=torch.float64)
+_SHARES = torch.tensor([NormalDist().cdf(float(z)) for z in _SCORES], dtype=torch.float64)
 
 
 def _quantiles(column: Tensor, shares: Tensor) -> Tensor:

@@ -147,6 +147,8 @@ def _last_digit(number: str) -> float:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_page_runs_and_prints_what_it_shows(page, tmp_path, monkeypatch):
+    if page.stem == "howto-learned":
+        pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ODFLOW_CACHE", str(tmp_path / "cache"))
     for block, printed in run_page(page, real=False):
@@ -211,7 +213,8 @@ def test_index_links_to_every_page_and_example():
 def test_public_names_and_commands_are_explained():
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     commands = ("demo", "network show", "network convert", "route", "diagnose", "counters", "estimate", "evaluate")
-    commands += ("benchmark estimation", "benchmark speed", "data list", "data get", "data check")
+    commands += ("fit", "sample", "benchmark estimation", "benchmark synthesis", "benchmark speed")
+    commands += ("data list", "data get", "data check")
     expected = [f"odflow {command}" for command in commands] + [name for name in odflow.__all__ if name[0] != "_"]
     assert [name for name in expected if name not in text] == []
 

@@ -47,6 +47,13 @@ def test_round_trip(file: Path):
         assert json.loads(content.metadata()["odflow"])["kind"] == "TrafficDiffusion"
 
 
+def test_others_may_read_what_they_may_read_elsewhere(file: Path):
+    plain = file.with_name("plain.txt")
+    plain.touch()
+    write_model(file, ModelFile("TrafficDiffusion", HEADER, {"x": np.zeros(3)}))
+    assert file.stat().st_mode == plain.stat().st_mode
+
+
 def test_a_file_written_again_keeps_its_version(file: Path):
     write_model(file, ModelFile("X", {"odflow": "0.0.1"}, {}))
     assert read_model(file).header == {"odflow": "0.0.1"}

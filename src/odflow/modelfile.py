@@ -52,7 +52,10 @@ def write_model(path: str | Path, model: ModelFile) -> None:
     header = {_KEY: odflow.__version__, **model.header, "kind": model.kind}
     tensors = {name: np.asarray(tensor, order="C") for name, tensor in model.tensors.items()}
     with replacing(path) as temporary:
+        temporary.touch()
+        mode = temporary.stat().st_mode
         save_file(tensors, str(temporary), metadata={_KEY: json.dumps(header)})
+        temporary.chmod(mode)  # safetensors lets nobody but the owner read
 
 
 def read_model(path: str | Path) -> ModelFile:

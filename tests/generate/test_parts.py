@@ -112,7 +112,7 @@ def test_the_published_size() -> None:
         ({"embedding_rate": -0.1}, "embedding_rate is -0.1"),
         ({"blocks": 101}, "blocks is 101, expected at most 100"),
         ({"sampling_steps": 0}, "sampling_steps is 0"),
-        ({"diffusion_steps": 20}, r"diffusion_steps is 20, expected a number from sampling_steps \(50\)"),
+        ({"diffusion_steps": 20}, r"diffusion_steps is 20, expected a number from sampling_steps \(100\)"),
         ({"diffusion_steps": 10**9}, "diffusion_steps is 1000000000"),
         ({"schedule": "sigmoid"}, "schedule is 'sigmoid', expected one of linear, cosine"),
         ({"denoiser": "transformer"}, "expected one of mlp, unet"),

@@ -91,12 +91,16 @@ def test_fit_trains_what_python_trains(odflow, workplace, method):
 
 
 def test_defaults_are_those_of_python():
-    from odflow.cli.fit_learned import CONFIGS
+    from odflow.cli.fit_learned import CONFIGURATIONS
+    from odflow.evaluate.learned import learned_estimator
 
+    defaults = {name: asdict(configuration.typed()) for name, configuration in CONFIGURATIONS.items()}
     for name, kind in (("ddpm-tme", of.DDPMTME), ("vae-tme", of.VAETME), ("wgan-tme", of.WGANTME)):
-        assert asdict(CONFIGS[name]()) == asdict(kind()._default_config())
+        assert defaults[name] == asdict(kind()._default_config())
+        assert CONFIGURATIONS[name].full() == asdict(learned_estimator(name, full=True).generator)
     for name, kind in (("diffusion", of.TrafficDiffusion), ("vae", of.TrafficVAE), ("wgan-gp", of.TrafficWGANGP)):
-        assert asdict(CONFIGS[name]()) == asdict(kind().config)
+        assert defaults[name] == asdict(kind().config)
+        assert CONFIGURATIONS[name].full() == asdict(kind.config_type.full())
 
 
 def test_full_sizes_yield_to_what_is_typed_or_configured(odflow, workplace):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -245,9 +245,9 @@ def full_size(app: App, commands: tuple[str, ...], arguments: ArgumentCollection
         return
     if not given["full"] or given["full"][0].value.lower() in ("false", "no", "0"):
         return
-    from odflow.cli.fit_learned import CONFIGS
+    from odflow.cli.fit_learned import CONFIGURATIONS
 
-    sizes = asdict(CONFIGS[commands[1]].full())
+    sizes = CONFIGURATIONS[commands[1]].full()
     if given["steps"] and not given["epochs"]:
         del sizes["epochs"]  # they would take the place of the steps
     update_argument_collection(sizes, "--full", arguments, root_keys=(), allow_unknown=False)

@@ -2,28 +2,53 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Annotated, Literal  # noqa: F401  (Literal: annotation of inherited fields)
+from dataclasses import asdict, dataclass, fields, make_dataclass
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 from odflow.cli.fit import Files, Flat, Training, train
 from odflow.estimate import DDPMTME, VAETME, WGANTME
 from odflow.generate import DiffusionConfig, TrafficDiffusion, TrafficVAE, TrafficWGANGP, VAEConfig, WGANConfig
 
-
-@dataclass(frozen=True, kw_only=True)
-class EstimationDiffusionConfig(DiffusionConfig):
-    """The defaults of the generator that DDPMTME trains."""
-
-    marginals: float = 0.0
+Config = DiffusionConfig | VAEConfig | WGANConfig
 
 
-CONFIGS: dict[str, type[DiffusionConfig] | type[VAEConfig] | type[WGANConfig]] = {
-    "diffusion": DiffusionConfig,
-    "vae": VAEConfig,
-    "wgan-gp": WGANConfig,
-    "ddpm-tme": EstimationDiffusionConfig,
-    "vae-tme": VAEConfig,
-    "wgan-tme": WGANConfig,
+def _with_defaults(config: Config) -> type:
+    """The class of a configuration with other defaults, which the help then shows."""
+    kind = type(config)
+    hints = get_type_hints(kind)
+    own = [(f.name, hints[f.name], getattr(config, f.name)) for f in fields(kind)]
+    return make_dataclass(kind.__name__, own, bases=(kind,), frozen=True, kw_only=True)
+
+
+if TYPE_CHECKING:
+    DiffusionForTME, VAEForTME, WGANForTME = DiffusionConfig, VAEConfig, WGANConfig
+else:
+    DiffusionForTME = _with_defaults(DDPMTME()._default_config())
+    VAEForTME = _with_defaults(VAETME()._default_config())
+    WGANForTME = _with_defaults(WGANTME()._default_config())
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Of a method: its class as the command line takes it, and as Python does."""
+
+    typed: type[Config]
+    plain: type[DiffusionConfig] | type[VAEConfig] | type[WGANConfig]
+
+    def full(self) -> dict[str, Any]:
+        """The published sizes; where the method has defaults of its own, these."""
+        usual = asdict(self.plain())
+        own = {name: value for name, value in asdict(self.typed()).items() if value != usual[name]}
+        return asdict(self.plain.full()) | own
+
+
+CONFIGURATIONS = {
+    "diffusion": Configuration(DiffusionConfig, DiffusionConfig),
+    "vae": Configuration(VAEConfig, VAEConfig),
+    "wgan-gp": Configuration(WGANConfig, WGANConfig),
+    "ddpm-tme": Configuration(DiffusionForTME, DiffusionConfig),
+    "vae-tme": Configuration(VAEForTME, VAEConfig),
+    "wgan-tme": Configuration(WGANForTME, WGANConfig),
 }
 
 
@@ -57,7 +82,7 @@ def wgan_gp(
 def ddpm_tme(
     *,
     files: Annotated[Files, Flat],
-    training: Annotated[EstimationDiffusionConfig, Training] = EstimationDiffusionConfig(),
+    training: Annotated[DiffusionForTME, Training] = DiffusionForTME(),
 ) -> None:
     """Train a DDPMTME."""
     train(DDPMTME(generator=DiffusionConfig(**asdict(training))), files)
@@ -66,16 +91,16 @@ def ddpm_tme(
 def vae_tme(
     *,
     files: Annotated[Files, Flat],
-    training: Annotated[VAEConfig, Training] = VAEConfig(),  # noqa: B008  (frozen)
+    training: Annotated[VAEForTME, Training] = VAEForTME(),  # noqa: B008  (frozen)
 ) -> None:
     """Train a VAETME."""
-    train(VAETME(generator=training), files)
+    train(VAETME(generator=VAEConfig(**asdict(training))), files)
 
 
 def wgan_tme(
     *,
     files: Annotated[Files, Flat],
-    training: Annotated[WGANConfig, Training] = WGANConfig(),  # noqa: B008  (frozen)
+    training: Annotated[WGANForTME, Training] = WGANForTME(),  # noqa: B008  (frozen)
 ) -> None:
     """Train a WGANTME."""
-    train(WGANTME(generator=training), files)
+    train(WGANTME(generator=WGANConfig(**asdict(training))), files)

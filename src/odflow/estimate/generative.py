@@ -86,6 +86,8 @@ class VAETME(GenerativeEstimator):
     Other parameters as :class:`GenerativeEstimator`.
     """
 
+    prior: float = 2e-4
+
     generator_type = TrafficVAE
     config_type = VAEConfig
 
@@ -103,6 +105,9 @@ class WGANTME(GenerativeEstimator):
     Gradient descent on the latent z of ``||A G(z) - y||``: Yuan et al. 2023, baselines.
     Other parameters as :class:`GenerativeEstimator`.
     """
+
+    learning_rate: float = 0.1
+    prior: float = 6e-3
 
     generator_type = TrafficWGANGP
     config_type = WGANConfig

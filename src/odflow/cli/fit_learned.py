@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, make_dataclass
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_type_hints
 
 from odflow.cli.fit import Files, Flat, Training, train
 from odflow.estimate import DDPMTME, VAETME, WGANTME
@@ -17,11 +17,14 @@ def _with_defaults(config: Config) -> type:
     kind = type(config)
     hints = get_type_hints(kind)
     own = [(f.name, hints[f.name], getattr(config, f.name)) for f in fields(kind)]
-    return make_dataclass(kind.__name__, own, bases=(kind,), frozen=True, kw_only=True)
+    namespace = {"__module__": __name__, "__doc__": kind.__doc__}
+    return make_dataclass(kind.__name__, own, bases=(kind,), namespace=namespace, frozen=True, kw_only=True)
 
 
 if TYPE_CHECKING:
-    DiffusionForTME, VAEForTME, WGANForTME = DiffusionConfig, VAEConfig, WGANConfig
+    DiffusionForTME: TypeAlias = DiffusionConfig
+    VAEForTME: TypeAlias = VAEConfig
+    WGANForTME: TypeAlias = WGANConfig
 else:
     DiffusionForTME = _with_defaults(DDPMTME()._default_config())
     VAEForTME = _with_defaults(VAETME()._default_config())
@@ -82,7 +85,7 @@ def wgan_gp(
 def ddpm_tme(
     *,
     files: Annotated[Files, Flat],
-    training: Annotated[DiffusionForTME, Training] = DiffusionForTME(),
+    training: Annotated[DiffusionForTME, Training] = DiffusionForTME(),  # noqa: B008  (frozen)
 ) -> None:
     """Train a DDPMTME."""
     train(DDPMTME(generator=DiffusionConfig(**asdict(training))), files)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,6 +55,7 @@ def sample(
     console = Console(quiet or json)
     check_output(output, ARRAYS, [model])
     generator = _generator(model)
+    _check_memory(count, len(generator.nodes_))
     drawn = generator.sample(count, seed=seed, start=start)
     write(drawn, output)
     total = drawn.sum(("origin", "destination")).values
@@ -97,3 +99,17 @@ def _generator(path: Path) -> TrafficGenerator:
             "such as odflow fit diffusion writes"
         )
     return generator
+
+
+def _check_memory(count: int, nodes: int) -> None:
+    """Refuse what this machine could not hold, for it would otherwise be killed in the middle."""
+    needed = 3 * 8 * count * nodes**2  # bytes: draws, their labelled copy, what is written
+    try:
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return
+    if needed > there:
+        raise UsageError(
+            f"{count:,} traffic matrices need {needed / 2**30:,.0f} GiB of memory, this machine has "
+            f"{there / 2**30:,.0f}; draw fewer at a time, each time with another --seed"
+        )

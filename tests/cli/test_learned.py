@@ -329,7 +329,7 @@ BAD_FITS = {
     "sample history.nc -n 3 -o x.nc": "is not a model saved by odflow",
     "sample none.safetensors -n 3 -o x.nc": "none.safetensors: no such file",
     "sample vae.safetensors -n 0 -o x.nc": 'Invalid value "0" for -n',
-    "sample vae.safetensors -n 99000000000 -o x.nc": "99,000,000,000 traffic matrices need 35,404 GiB of memory",
+    "sample vae.safetensors -n 99000000000 -o x.nc": "99,000,000,000 traffic matrices need 35,405 GiB of memory",
     "sample vae.safetensors -o x.nc": "parameter --count requires an argument",
     "sample vae.safetensors -n 3 -o x.txt": "cannot write 'x.txt': the suffix must be one of",
     "sample vae.safetensors -n 3 -o x.nc --start soon": "times cannot be read as dates",

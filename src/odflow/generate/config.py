@@ -36,7 +36,7 @@ class GeneratorConfig(TrainingConfig):
     holdout : float
         Share of the history, its end, that is kept from the training to validate on.
     scale_power : float
-        Exponent of the mean in the scale of each flow, see :class:`~odflow.generate.scaling.FlowScaling`.
+        Exponent of the mean in the scale of each flow, see ``FlowScaling``.
     """
 
     epochs: int = 0
@@ -60,13 +60,13 @@ class GeneratorConfig(TrainingConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class DiffusionConfig(GeneratorConfig):
-    """Parameters of :class:`~odflow.generate.diffusion.TrafficDiffusion`; the defaults suit two CPU cores.
+    """Parameters of ``TrafficDiffusion``; the defaults suit two CPU cores.
 
     Parameters
     ----------
     latent : int
         Size of the latent, at most the number of flows; 0 = as in the paper, see
-        :func:`~odflow.generate.autoencoder.latent_size`.
+        ``latent_size``.
     whiten : bool
         Latents of variance 1 each, so that all count alike; they are easier to move in an estimation.
         Otherwise they keep their proportions, and a chain settles large ones before small ones.
@@ -74,7 +74,7 @@ class DiffusionConfig(GeneratorConfig):
         Width of the embedding network's first layer; 0 = twice the latent.
     marginals : float
         Share of each flow's quantile function in the map of its demands to normal scores, see
-        :class:`~odflow.generate.marginals.Marginals`. 1 suits sampling: each flow keeps its
+        ``Marginals``. 1 suits sampling: each flow keeps its
         distribution, for the map is then calibrated on draws of the trained model. 0, a logarithm,
         suits estimation: it means something beyond the demands seen.
     reconstruction : {"l1", "l2"}
@@ -89,7 +89,7 @@ class DiffusionConfig(GeneratorConfig):
         T. The cost does not depend on it.
     schedule : {"linear", "cosine"}
     denoiser : {"mlp", "unet"}
-        :class:`~odflow.generate.denoisers.ResidualMLP` or :class:`~odflow.generate.denoisers.UNet1d`.
+        ``ResidualMLP`` or ``UNet1d``.
     width : int
         Of the denoiser; 0 = 256 for the MLP, 32 channels for the U-Net.
     blocks : int

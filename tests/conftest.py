@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from odflow.network.model import Link, Network, Node
 from odflow.network.routing import Routing
+
+# a shell starts background jobs with SIGINT ignored, and children inherit that
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _real_data_folder() -> Path:

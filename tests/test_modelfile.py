@@ -119,9 +119,9 @@ def test_a_truncated_file(file: Path):
 
 @pytest.fixture
 def generators(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """Takes the place of odflow.generate and odflow.estimate.generative."""
+    """Takes the place of what restores generators and generative estimators."""
     module = ModuleType("fake")
-    monkeypatch.setitem(sys.modules, "odflow.generate", module)
+    monkeypatch.setattr("odflow.estimate.store.load_generator", lambda model: module.load_generator(model))
     monkeypatch.setitem(sys.modules, "odflow.estimate.generative", module)
     return module
 

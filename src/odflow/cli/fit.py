@@ -44,7 +44,6 @@ EXAMPLES = """For example:
     odflow fit diffusion --history tm.nc --weeks 8 --log losses.csv -o model.safetensors
     odflow fit diffusion --history tm.nc --weeks 8 --log losses.csv -o model.safetensors --resume
 """
-WEEK_S = 7 * 86400.0
 
 Flat = Parameter(name="*", consume_multiple=True)
 Training = Parameter(name="*", consume_multiple=True, group=Group("Training", sort_key=9))
@@ -158,11 +157,9 @@ def _classical(estimator: Any, history: Path, output: Path, weeks: int | None, u
 def read_history(path: Path, unit: str | None, weeks: int | None, console: Console) -> xr.DataArray:
     """Past TMs, the last weeks of them if that was asked for."""
     from odflow.traffic.files import read_demands
+    from odflow.traffic.histories import last_weeks
 
-    past = read_demands(path, unit=unit, progress=console.progress)
-    if weeks is None:
-        return past
-    return past.isel(time=slice(-max(1, round(weeks * WEEK_S / float(past.attrs["interval_s"]))), None))
+    return last_weeks(read_demands(path, unit=unit, progress=console.progress), weeks or 0)
 
 
 def train(learner: Learner, files: Files) -> None:

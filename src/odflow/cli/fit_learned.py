@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, make_dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_type_hints
 
 from odflow.cli.fit import Files, Flat, Training, train
 from odflow.estimate import DDPMTME, VAETME, WGANTME
 from odflow.generate import DiffusionConfig, TrafficDiffusion, TrafficVAE, TrafficWGANGP, VAEConfig, WGANConfig
+from odflow.generate.config import GeneratorConfig
 
 Config = DiffusionConfig | VAEConfig | WGANConfig
 
@@ -33,25 +35,23 @@ else:
 
 @dataclass(frozen=True)
 class Configuration:
-    """Of a method: its class as the command line takes it, and as Python does."""
+    """Of a method: its class as the command line takes it, and how its published sizes are made."""
 
     typed: type[Config]
-    plain: type[DiffusionConfig] | type[VAEConfig] | type[WGANConfig]
+    published: Callable[[], GeneratorConfig]
 
     def full(self) -> dict[str, Any]:
         """The published sizes; where the method has defaults of its own, these."""
-        usual = asdict(self.plain())
-        own = {name: value for name, value in asdict(self.typed()).items() if value != usual[name]}
-        return asdict(self.plain.full()) | own
+        return asdict(self.published())
 
 
 CONFIGURATIONS = {
-    "diffusion": Configuration(DiffusionConfig, DiffusionConfig),
-    "vae": Configuration(VAEConfig, VAEConfig),
-    "wgan-gp": Configuration(WGANConfig, WGANConfig),
-    "ddpm-tme": Configuration(DiffusionForTME, DiffusionConfig),
-    "vae-tme": Configuration(VAEForTME, VAEConfig),
-    "wgan-tme": Configuration(WGANForTME, WGANConfig),
+    "diffusion": Configuration(DiffusionConfig, DiffusionConfig.full),
+    "vae": Configuration(VAEConfig, VAEConfig.full),
+    "wgan-gp": Configuration(WGANConfig, WGANConfig.full),
+    "ddpm-tme": Configuration(DiffusionForTME, lambda: DDPMTME()._default_config(full=True)),
+    "vae-tme": Configuration(VAEForTME, lambda: VAETME()._default_config(full=True)),
+    "wgan-tme": Configuration(WGANForTME, lambda: WGANTME()._default_config(full=True)),
 }
 
 

@@ -3,16 +3,15 @@
 Those that need torch are imported on first use.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from odflow.errors import MissingDependencyError
 from odflow.estimate.balances import Reconciliation, reconcile
 from odflow.estimate.base import Estimator, Posterior
 from odflow.estimate.gaussian import GaussianPosterior
 from odflow.estimate.gravity import Gravity, Tomogravity
 from odflow.estimate.kl import KLProjection
 from odflow.estimate.store import load
+from odflow.lazy import from_torch
 
 if TYPE_CHECKING:
     from odflow.estimate.generative import DDPMTME, VAETME, WGANTME
@@ -45,9 +44,4 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _NEED_TORCH:
         raise AttributeError(f"module 'odflow.estimate' has no attribute '{name}'")
-    try:
-        return getattr(import_module(_NEED_TORCH[name]), name)
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise MissingDependencyError(f"{name} needs torch; install it with: pip install 'odflow[learn]'") from error
+    return from_torch(_NEED_TORCH[name], name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from odflow.errors import DataError, UsageError
@@ -62,8 +62,9 @@ class DDPMTME(GenerativeEstimator):
             )
         super().__post_init__()
 
-    def _default_config(self) -> DiffusionConfig:
-        return DiffusionConfig(steps=3000, marginals=0.0, latent=0, whiten=True)
+    def _default_config(self, full: bool = False) -> DiffusionConfig:
+        config = DiffusionConfig.full() if full else DiffusionConfig()
+        return replace(config, steps=3000, marginals=0.0, latent=0, whiten=True)
 
     def _decoder(self, generator: TrafficGenerator) -> tuple[Decode, tuple[int, ...], tuple[Any, ...]]:
         assert isinstance(generator, TrafficDiffusion)

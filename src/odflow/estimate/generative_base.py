@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -136,8 +137,8 @@ class GenerativeEstimator(HistoryEstimator):
         self._adopt(fresh)
         return self
 
-    def _default_config(self) -> GeneratorConfig:
-        return self.config_type()
+    def _default_config(self, full: bool = False) -> GeneratorConfig:
+        return self.config_type.full() if full else self.config_type()
 
     def estimate(
         self,
@@ -167,12 +168,7 @@ class GenerativeEstimator(HistoryEstimator):
         LabelError, DataError, UnitError, UsageError, NotFittedError
             As there.
         """
-        report = self._report(loads, progress)
-
-        def solve(observed: Observed) -> Floats:
-            own = self._own(observed, report)
-            return self._projected(observed, own) if self.project else own
-
+        solve = partial(self._solve, report=self._report(loads, progress))
         run = self._over_blocks(loads, routing, known, known_error, solve)
         attrs = self._attrs(loads) | {"stage": "projected" if self.project else "own"}
         return labels.demands(run, loads["time"].values, routing.nodes, float(loads.attrs["interval_s"]), **attrs)
@@ -249,8 +245,8 @@ class GenerativeEstimator(HistoryEstimator):
         """How noise becomes a TM, the shape of the noise, and the fields that both depend on."""
         return generator.decode, generator.noise_shape, ()
 
-    def _solve(self, observed: Observed) -> Floats:
-        own = self._own(observed, None)
+    def _solve(self, observed: Observed, report: _Report | None = None) -> Floats:
+        own = self._own(observed, report)
         return self._projected(observed, own) if self.project else own
 
     def _own(self, observed: Observed, report: _Report | None) -> Floats:
@@ -276,11 +272,9 @@ class GenerativeEstimator(HistoryEstimator):
         return meet_loads(observed, lifted * observed.system.carried, self.sweeps)
 
     def _report(self, loads: xr.DataArray, progress: Progress | None) -> _Report | None:
-        return (
-            None
-            if progress is None
-            else _Report(progress, labels.check_loads(loads).sizes["time"] * self.draws * self.steps)
-        )
+        if progress is None:
+            return None
+        return _Report(progress, labels.check_loads(loads).sizes["time"] * self.draws * self.steps)
 
     def _attrs(self, loads: xr.DataArray) -> dict[str, str | float]:
         attrs = super()._attrs(loads)

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from odflow.errors import FormatError, MissingDependencyError, NotFittedError, OdflowError
+from odflow.errors import FormatError, NotFittedError, OdflowError
 from odflow.estimate.base import Estimator, HistoryEstimator
 from odflow.estimate.checks import check_noise
 from odflow.estimate.gaussian import GaussianPosterior
 from odflow.estimate.gravity import Gravity, Tomogravity
 from odflow.estimate.kl import KLProjection
 from odflow.estimate.priors import Spread
+from odflow.generate import KINDS as _GENERATORS
+from odflow.generate import load_generator
+from odflow.lazy import needs_torch
 from odflow.modelfile import ModelFile, read_model, write_model
 
 if TYPE_CHECKING:
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
 _CLASSICAL: dict[str, type[Estimator]] = {
     cls.__name__: cls for cls in (Gravity, Tomogravity, KLProjection, GaussianPosterior)
 }
-_GENERATORS = ("TrafficDiffusion", "TrafficVAE", "TrafficWGANGP")
 _GENERATIVE = ("DDPMTME", "VAETME", "WGANTME")
 
 
@@ -71,7 +73,7 @@ def load(path: str | Path) -> Any:
     """
     model = read_model(path)
     if model.kind in _GENERATORS + _GENERATIVE and not find_spec("torch"):
-        raise MissingDependencyError(f"{path}: {model.kind} needs torch; install it with: pip install 'odflow[learn]'")
+        raise needs_torch(f"{path}: {model.kind}")
     try:
         return _restored(model)
     except (LookupError, ValueError, TypeError, AttributeError, OverflowError) as error:
@@ -84,8 +86,6 @@ def _restored(model: ModelFile) -> Any:
     if model.kind in _CLASSICAL:
         return _classical(model)
     if model.kind in _GENERATORS:
-        from odflow.generate import load_generator
-
         return load_generator(model)
     if model.kind in _GENERATIVE:
         from odflow.estimate.generative import restore

@@ -5,15 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import xarray as xr
 
-from odflow.errors import MissingDependencyError
-from odflow.estimate.priors import WEEK
 from odflow.evaluate.measure import peak_mib, reset_peak
+from odflow.lazy import from_torch
+from odflow.traffic.histories import last_weeks, without_glitches
 
 if TYPE_CHECKING:
     from odflow.estimate.generative import GenerativeEstimator
@@ -93,18 +91,8 @@ def learned_estimator(
     MissingDependencyError
         Without torch.
     """
-    try:
-        home = import_module("odflow.estimate.generative")
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise MissingDependencyError(f"{name} needs torch; install it with: pip install 'odflow[learn]'") from error
-    kind = getattr(home, _CLASSES[name])
-    config = kind()._default_config()
-    if full:
-        usual = type(config)()
-        own = {f.name: getattr(config, f.name) for f in fields(config)}
-        config = replace(config.full(), **{key: v for key, v in own.items() if v != getattr(usual, key)})
+    kind = from_torch("odflow.estimate.generative", _CLASSES[name], name)
+    config = kind()._default_config(full=full)
     config = replace(config, seed=seed, device=device)
     if training_steps:
         config = replace(config, steps=training_steps, epochs=0)
@@ -113,16 +101,8 @@ def learned_estimator(
 
 
 def training_history(train: xr.DataArray, weeks: int) -> xr.DataArray:
-    """The TMs that learned methods train on: the last `weeks` weeks' worth of intervals (0 = all), glitches left out.
-
-    Glitches are TMs with a gap and those whose coordinate ``valid`` is false.
-    """
-    if weeks:
-        train = train.isel(time=slice(-round(weeks * WEEK / train.attrs["interval_s"]), None))
-    keep = ~np.isnan(train.values).any(axis=(1, 2))
-    if "valid" in train.coords:
-        keep &= train["valid"].values.astype(bool)
-    return train.isel(time=np.flatnonzero(keep))
+    """TMs that learned methods train on: the last `weeks` weeks' worth of intervals (0 = all), without glitches."""
+    return without_glitches(last_weeks(train, weeks))
 
 
 def timed_stages(

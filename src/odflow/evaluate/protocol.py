@@ -14,9 +14,9 @@ from odflow.estimate import GaussianPosterior, Gravity, KLProjection, Tomogravit
 from odflow.estimate.balances import consistent
 from odflow.estimate.base import Estimator
 from odflow.estimate.observe import Observed, observe
-from odflow.estimate.priors import WEEK
 from odflow.estimate.projection import blocks
 from odflow.evaluate.learned import LEARNED
+from odflow.traffic.histories import last_weeks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,7 +80,7 @@ class Method:
             case "training":
                 return train
             case "last week":
-                return train.isel(time=slice(-round(WEEK / train.attrs["interval_s"]), None))
+                return last_weeks(train, 1)
             case "test mean":
                 return test
             case "previous":

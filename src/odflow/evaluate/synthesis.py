@@ -18,6 +18,7 @@ from odflow.evaluate.report import Provenance, command_line, provenance
 from odflow.evaluate.synthesis_real import LEAST, RealTMs, floor_of_days, floor_of_halves, score_synthesis
 from odflow.evaluate.synthesis_result import Compared, SynthesisResult, SynthesisRow
 from odflow.evaluate.synthesis_rivals import RIVALS, rival
+from odflow.traffic.histories import last_weeks
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,7 +31,6 @@ _CLASSES = {
     "vae": ("TrafficVAE", "VAEConfig"),
     "wgan-gp": ("TrafficWGANGP", "WGANConfig"),
 }
-WEEK = 7 * 86400.0
 
 
 class Sampler(Protocol):
@@ -133,10 +133,7 @@ def run(
             raise UsageError(f"{len(fitted)} models of '{name}' for {len(config.seeds)} seeds; give one for each")
     tell = progress or (lambda text: None)
     data = named_dataset(config.dataset) if dataset is None else dataset
-    train = data.train
-    if config.weeks:
-        train = train.isel(time=slice(-round(config.weeks * WEEK / train.attrs["interval_s"]), None))
-    real = RealTMs.of(train)
+    real = RealTMs.of(last_weeks(data.train, config.weeks))
     n = real.size(config.samples)
     as_named = dataset is None and not models
     command = command_line("synthesis", config) if as_named else f"{__name__}.run({config}, ...)"

@@ -19,6 +19,7 @@ from odflow.evaluate.synthesis_metrics import (
 )
 from odflow.evaluate.synthesis_result import SynthesisScore
 from odflow.evaluate.synthesis_space import Space, checked, fit_space
+from odflow.traffic.histories import without_glitches
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -63,10 +64,7 @@ class RealTMs:
             If they do not fit, or are of fewer than four days or too few for two sets to compare.
         """
         whole = labels.check_demands(history)
-        keep = ~np.isnan(whole.values).any(axis=(1, 2))
-        if "valid" in whole.coords:
-            keep &= whole["valid"].values.astype(bool)
-        kept = whole.isel(time=np.flatnonzero(keep))
+        kept = without_glitches(whole)
         days, day = np.unique(labels.as_times(kept["time"].values).astype("datetime64[D]"), return_inverse=True)
         if len(days) < 4 or len(day) < 2 * LEAST:
             raise DataError(
@@ -74,7 +72,7 @@ class RealTMs:
                 f"a comparison needs {2 * LEAST} of at least 4 days"
             )
         values = kept.values.reshape(len(day), -1)
-        return cls(kept, values, day, fit_space(values), len(keep) - len(day))
+        return cls(kept, values, day, fit_space(values), whole.sizes["time"] - len(day))
 
     @property
     def nodes(self) -> tuple[str, ...]:

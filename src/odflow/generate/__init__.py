@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from odflow.errors import DataError, MissingDependencyError
+from odflow.errors import DataError
+from odflow.lazy import from_torch
 
 if TYPE_CHECKING:
     from odflow.generate.base import TrafficGenerator as TrafficGenerator
@@ -34,12 +34,7 @@ __all__ = ["KINDS", "load_generator", *_HOMES]
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'odflow.generate' has no attribute '{name}'")
-    try:
-        return getattr(import_module(_HOMES[name]), name)
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise MissingDependencyError(f"{name} needs torch; install it with: pip install 'odflow[learn]'") from error
+    return from_torch(_HOMES[name], name)
 
 
 def load_generator(model: ModelFile) -> TrafficGenerator:

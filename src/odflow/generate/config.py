@@ -53,6 +53,11 @@ class GeneratorConfig(TrainingConfig):
         if not -2 <= self.scale_power <= 2:
             raise UsageError(f"scale_power is {self.scale_power}, expected a number between -2 and 2")
 
+    @classmethod
+    def full(cls) -> Self:
+        """The published sizes, where they differ."""
+        return cls()
+
     def for_rows(self, rows: int) -> Self:
         """The same with `epochs` turned into steps for a history of this many TMs."""
         return replace(self, steps=self.epochs * max(1, rows // self.batch), epochs=0) if self.epochs else self

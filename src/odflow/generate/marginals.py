@@ -61,10 +61,10 @@ class Marginals(nn.Module):
         mean = traffic.double().mean(dim=0)
         shift = SHIFT * mean + SMALL * mean.mean()
         logs = (traffic.double() + shift).log()
-        scores, normal = _SCORES, _SHARES
-        quantiles = torch.stack([_quantiles(column, normal) for column in logs.T], dim=1)
-        line = logs.mean(dim=0) + logs.std(dim=0, correction=0) * scores[:, None]
-        heights = share * quantiles + (1 - share) * line + LEAST_SLOPE * scores[:, None]
+        scores = _SCORES[:, None]
+        quantiles = torch.stack([_quantiles(column, _SHARES) for column in logs.T], dim=1)
+        line = logs.mean(dim=0) + logs.std(dim=0, correction=0) * scores
+        heights = share * quantiles + (1 - share) * line + LEAST_SLOPE * scores
         self.heights.copy_(heights)
         self.shift.copy_(shift)
         self.weight.copy_((mean + SMALL * mean.mean()).clamp(min=1e-12))

@@ -5,10 +5,9 @@ The configuration can be used without torch; the rest is imported on first use.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from odflow.errors import MissingDependencyError
+from odflow.lazy import from_torch
 from odflow.training.config import TrainingConfig
 from odflow.training.data import data_hash
 
@@ -37,9 +36,4 @@ __all__ = ["TrainingConfig", "data_hash", *sorted(_HOMES)]
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'odflow.training' has no attribute '{name}'")
-    try:
-        return getattr(import_module(f"odflow.training.{_HOMES[name]}"), name)
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise MissingDependencyError("training needs torch; install it with: pip install 'odflow[learn]'") from error
+    return from_torch(f"odflow.training.{_HOMES[name]}", name, "training")

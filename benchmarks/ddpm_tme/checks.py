@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from benchmarks.ddpm_tme.collect import SRE, TRE, Found
+from benchmarks.ddpm_tme.jobs import ALIKE
 from odflow.evaluate.estimation_result import spread
 from odflow.evaluate.learned import LEARNED, STAGES
 from odflow.evaluate.published import published
@@ -80,9 +81,9 @@ def _below(text: str, values: list[float], limit: float, least: int) -> Check:
 
 def windows_check(found: Found, net: str) -> Check:
     """Whether every history length was run with every method."""
-    weeks = (*found.settings.window_weeks, 0)
-    done = [bool(found.runs(net, method, k)) for method in LEARNED for k in weeks]
-    text = f"{titled(net)}: {len(LEARNED)} methods x {len(weeks)} lengths of history, {' and '.join(STAGES)}"
+    spans = [span for span in found.spans if span[1] == ALIKE]
+    done = [bool(found.runs(net, method, k, variant=variant)) for method in LEARNED for k, variant in spans]
+    text = f"{titled(net)}: {len(LEARNED)} methods x {len(spans)} lengths of history, {' and '.join(STAGES)}"
     return Check(text, True if all(done) else None, f"{sum(done)} of {len(done)} trained" if any(done) else "")
 
 
@@ -154,7 +155,7 @@ def _verdict(found: Found, net: str) -> str:
     )
     windows = {}
     for weeks in found.settings.window_weeks:
-        values = found.values(net, "ddpm-tme", "projected", TRE, weeks)
+        values = found.values(net, "ddpm-tme", "projected", TRE, weeks, variant=ALIKE)
         if values:
             windows[weeks] = fmean(values)
     if windows:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.ddpm_tme.jobs import SYNTHESIS, Job, all_jobs, full_jobs
+from benchmarks.ddpm_tme.jobs import ALIKE, SYNTHESIS, Job, all_jobs, full_jobs
 from benchmarks.ddpm_tme.settings import Settings
 from odflow.evaluate.estimation import EstimationBenchmark
 from odflow.evaluate.estimation import run as run_estimation
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from odflow.evaluate.estimation_result import EstimationResult
 
 Path = tuple[str, ...]
+Span = tuple[int, str]  # weeks and variant of a job
 TRE: Path = ("all", "tre", "mean")
 SRE: Path = ("all", "sre", "mean")
 
@@ -55,6 +56,11 @@ class Found:
     def synthesis(self, net: str, *, full: bool = False) -> SynthesisResult | None:
         """The synthesis benchmark over all seeds that were run."""
         return merged(self.runs(net, SYNTHESIS, full=full))
+
+    @property
+    def spans(self) -> list[Span]:
+        """Histories that are compared: the last weeks, all weeks alike, and all weeks by age, the default."""
+        return [*((weeks, ALIKE) for weeks in (*self.settings.window_weeks, 0)), (0, "")]
 
     @property
     def missing(self) -> list[Job]:

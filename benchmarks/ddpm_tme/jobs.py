@@ -8,6 +8,7 @@ from benchmarks.ddpm_tme.settings import Settings
 from odflow.evaluate.learned import LEARNED
 
 SYNTHESIS = "synthesis"
+ALIKE = "alike"  # variant of the generator's training: all TMs of the history count alike, recent or not
 # on the all-weeks model of ddpm-tme: variant to fields of the estimator that differ
 ABLATIONS: dict[str, dict[str, float | int | str]] = {
     "default": {},
@@ -30,7 +31,7 @@ class Job:
         Last weeks of the history; 0 = all.
     seed : int
     variant : str
-        One of `ABLATIONS`; empty for the method as it is.
+        One of `ABLATIONS`, or `ALIKE`; empty for the method as it is.
     full : bool
         The full configuration.
     """
@@ -61,9 +62,9 @@ def all_jobs(settings: Settings) -> list[Job]:
     jobs = [Job(net, method, seed=first) for method in (*LEARNED, SYNTHESIS) for net in nets]
     jobs += [Job(net, method, seed=seed) for seed in others for method in (*LEARNED, SYNTHESIS) for net in nets]
     jobs += [
-        Job(net, method, weeks=weeks, seed=seed)
+        Job(net, method, weeks=weeks, seed=seed, variant=ALIKE)
         for seed in settings.window_seeds
-        for weeks in settings.window_weeks
+        for weeks in (*settings.window_weeks, 0)
         for method in LEARNED
         for net in nets
     ]

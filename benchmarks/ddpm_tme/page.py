@@ -21,6 +21,7 @@ from benchmarks.ddpm_tme.tables import (
     rank_table,
     windows_table,
 )
+from odflow.estimate.generative_base import HALF_LIFE
 from odflow.evaluate.estimation_result import method_list
 from odflow.evaluate.report import json_text, plain, provenance, write_text
 from odflow.evaluate.synthesis_result import explanation, row_list
@@ -55,7 +56,7 @@ def text(found: Found, found_checks: list[Check], figures: Captions, runner: Run
     for numeral, net in zip(("II", "III", "-", "-"), nets, strict=False):
         parts += [f"## Table {numeral}: {titled(net)}", paper_table(found, net), words.RMSE]
         parts += ["Without the diagonal:", diagonal_table(found, net)]
-    parts += ["## Drift and recency", words.WINDOWS, windows_table(found)]
+    parts += ["## Drift and recency", words.WINDOWS.format(half_life=HALF_LIFE), windows_table(found)]
     parts += ["Without the diagonal:", windows_table(found, "off_diagonal")]
     parts += [sentence for net in nets if (sentence := drift(found, net))]
     budget = found.settings.budget

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.ddpm_tme.jobs import ABLATIONS, SYNTHESIS, Job
+from benchmarks.ddpm_tme.jobs import ABLATIONS, ALIKE, SYNTHESIS, Job
 from benchmarks.ddpm_tme.settings import Settings
 from benchmarks.ddpm_tme.store import Work, digest, model_identity
 from benchmarks.ddpm_tme.version import estimate_version, model_version, synthesis_version
@@ -69,7 +69,7 @@ class Runner:
         if job.method == SYNTHESIS:
             models = [asdict(self.generator(name, job).config) for name in GENERATORS]
             return digest({**about, "models": models, "samples": budget.samples, "drawn": budget.drawn})
-        thin = budget.thin if job.variant else 1
+        thin = budget.thin if job.variant in ABLATIONS else 1
         return digest({**about, "intervals": budget.intervals, "thin": thin, **_parts(self.estimator(job))})
 
     def remember(self, jobs: Sequence[Job]) -> None:
@@ -105,7 +105,10 @@ class Runner:
         estimator = learned_estimator(
             job.method, seed=job.seed, training_steps=budget.training_steps, full=job.full, device=device
         )
-        changed: dict[str, Any] = dict(ABLATIONS[job.variant]) if job.variant else {}
+        changed: dict[str, Any] = dict(ABLATIONS.get(job.variant, {}))
+        if job.variant == ALIKE:
+            assert isinstance(estimator.generator, GeneratorConfig)
+            changed["generator"] = replace(estimator.generator, half_life=0.0)
         changed |= {"starts": budget.starts} if budget.starts else {}
         changed |= {"steps": budget.steps} if budget.steps else {}
         return replace(estimator, **changed)
@@ -124,7 +127,7 @@ class Runner:
         """The TMs that a job is scored on."""
         budget, test = self.settings.budget, self.data[job.dataset].test
         test = test.isel(time=slice(0, budget.intervals or None))
-        return test.isel(time=slice(None, None, budget.thin)) if job.variant else test
+        return test.isel(time=slice(None, None, budget.thin)) if job.variant in ABLATIONS else test
 
     def _estimate(self, job: Job, tell: Tell) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         data, truth, estimator = self.data[job.dataset], self.test(job), self.estimator(job)

@@ -7,8 +7,8 @@ from statistics import fmean
 from typing import Any
 
 from benchmarks.ddpm_tme.checks import METHOD_TITLES, titled
-from benchmarks.ddpm_tme.collect import TRE, Found, Path
-from benchmarks.ddpm_tme.jobs import ABLATIONS
+from benchmarks.ddpm_tme.collect import TRE, Found, Path, Span
+from benchmarks.ddpm_tme.jobs import ABLATIONS, ALIKE
 from benchmarks.ddpm_tme.words import PAPER_BATCH, PAPER_HOURS, PAPER_STEP_S
 from odflow.evaluate.estimation_result import MethodRow, marked, spread
 from odflow.evaluate.learned import LEARNED, STAGES
@@ -57,8 +57,8 @@ def _scaled(value: float | None, unit: float) -> float | None:
     return None if value is None else value / unit
 
 
-def _cell(found: Found, net: str, method: str, stage: str, path: Path, unit: float = 1.0, weeks: int = 0) -> str:
-    values = found.values(net, method, stage, path, weeks)
+def _cell(found: Found, net: str, method: str, stage: str, path: Path, unit: float = 1.0, span: Span = (0, "")) -> str:
+    values = found.values(net, method, stage, path, span[0], variant=span[1])
     return spread([value / unit for value in values]) if values else NOT_RUN
 
 
@@ -84,48 +84,55 @@ def diagonal_table(found: Found, net: str) -> str:
 
 def windows_table(found: Found, flows: str = "all") -> str:
     """Mean TRE by length of the history, own and projected, for both networks."""
-    weeks = (*found.settings.window_weeks, 0)
-    nets = found.settings.datasets
-    spans = ["all weeks" if k == 0 else f"last {k}" if k > 1 else "last week" for k in weeks]
-    headings = ["method", *(f"{titled(net)}, {span}" for net in nets for span in spans)]
+    nets, spans = found.settings.datasets, found.spans
+    headings = ["method", *(f"{titled(net)}, {_span_words(span)}" for net in nets for span in spans)]
     path = (flows, *TRE[1:])
     rows = [
         [
             f"{method}, {stage}",
-            *(_cell(found, net, method, stage, path, weeks=k) for net in nets for k in weeks),
+            *(_cell(found, net, method, stage, path, span=span) for net in nets for span in spans),
         ]
         for method in LEARNED
         for stage in STAGES
     ]
-    for name, k in (("last-week+kl", 1), ("mean+kl", 0), ("gaussian", 0)):
+    for name, uses in (("last-week+kl", (1, ALIKE)), ("mean+kl", (0, ALIKE)), ("gaussian", (0, ""))):
         cells = []
         for net in nets:
             score = found.classical[net].row(name).score
             value = number((score.all if flows == "all" else score.off_diagonal).tre.mean)
-            cells += [value if each == k else "" for each in weeks]
+            cells += [value if span == uses else "" for span in spans]
         rows.append([f"{name} (no learning)", *cells])
     return markdown_table(headings, rows)
 
 
+def _span_words(span: Span) -> str:
+    weeks, variant = span
+    if not weeks:
+        return "all weeks alike" if variant else "all weeks by age"
+    return f"last {weeks}" if weeks > 1 else "last week"
+
+
 def drift(found: Found, net: str) -> str:
-    """What the best recent history gains over all of it, in words; empty if too little was run."""
+    """What a recent history gains over all of it alike, in words; empty if too little was run."""
     out = []
     for method in LEARNED:
         for stage in STAGES:
-            whole = found.values(net, method, stage, TRE)
-            recent = {
-                k: fmean(values)
-                for k in found.settings.window_weeks
-                if (values := found.values(net, method, stage, TRE, k))
-            }
-            if not whole or not recent:
+            values = {weeks: found.values(net, method, stage, TRE, weeks, variant=ALIKE) for weeks, _ in found.spans}
+            means = {weeks: fmean(each) for weeks, each in values.items() if each}
+            whole, recent = means.pop(0, None), means
+            if whole is None or not recent:
                 continue
-            best = min(recent, key=lambda k: recent[k])
-            change = 100 * (recent[best] / fmean(whole) - 1)
+            best = min(recent, key=lambda weeks: recent[weeks])
             span = "week" if best == 1 else f"{best} weeks"
-            word = "lower" if change < 0 else "higher"
-            out.append(f"{method} {stage}: {abs(change):.1f} % {word} with the last {span} than with all")
+            text = f"{method} {stage}: {_changed(recent[best], whole)} with the last {span} than with all alike"
+            aged = found.values(net, method, stage, TRE)
+            out.append(f"{text}, {_changed(fmean(aged), whole)} with all by age" if aged else text)
     return f"{titled(net)}, mean TRE: {'; '.join(out)}." if out else ""
+
+
+def _changed(ours: float, theirs: float) -> str:
+    change = 100 * (ours / theirs - 1)
+    return f"{abs(change):.1f} % {'lower' if change < 0 else 'higher'}"
 
 
 def ablation_table(found: Found) -> str:

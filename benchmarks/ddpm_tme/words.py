@@ -47,7 +47,9 @@ RMSE = (
     "RMSE is in Mbit/s; published RMSE (in parentheses) is in a scale of the paper's own and cannot be compared. "
     "Published rows were not run again. Rows in italics know test TMs and only show what a better prior would be worth."
 )
-WINDOWS = "Mean TRE of the methods trained on the last weeks of the training part only, all else equal."
+WINDOWS = """Mean TRE of the methods by what they are trained on, all else equal: the last weeks of the training part
+only, or all of it; in these columns every TM counts alike, as in the paper. In the column *by age*, the default, the
+part of a TM in the training falls to half with every {half_life:g} days of age."""
 ABLATIONS = """What parts of the method are worth: ddpm-tme trained on all weeks, seed {seed}, the trained model is the
 same in all rows; every {thin}th test TM. *start-only* moves x_T alone without injected noise (eta = 0), as the
 published code does; *no-prior* is algorithm 2 as printed, without a weight on unlikely noises; *four-starts* is the

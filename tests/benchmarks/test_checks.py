@@ -111,7 +111,9 @@ def test_own_estimates_count_not_projected_ones(classical):
 
 
 def test_windows_and_costs(classical):
-    results = {(m, k, 0): estimated(0.2) for m in ("ddpm-tme", "vae-tme", "wgan-tme") for k in (0, 1, 2)}
+    methods = ("ddpm-tme", "vae-tme", "wgan-tme")
+    results = {(m, k, 0, "alike"): estimated(0.2) for m in methods for k in (0, 1, 2)}
+    results |= {(m, 0, 0): estimated(0.2) for m in methods}
     all_checks = by_text(found(classical, results))
     windows = all_checks["Abilene: 3 methods x 3 lengths of history, own and projected"]
     assert (windows.met, windows.detail) == (True, "9 of 9 trained")
@@ -119,7 +121,7 @@ def test_windows_and_costs(classical):
     text = "Abilene: each model in its CPU-sized configuration trains in less than 15 minutes"
     assert all_checks[text].detail == "longest 5.0 min, ddpm-tme"
     results[("ddpm-tme", 0, 1)] = estimated(0.2, total_s=1801.0, train_s=901.0)
-    del results[("vae-tme", 2, 0)]
+    del results[("vae-tme", 2, 0, "alike")]
     all_checks = by_text(found(classical, results))
     assert all_checks["Abilene: 3 methods x 3 lengths of history, own and projected"].met is None
     assert all_checks["Abilene: ddpm-tme estimates the week in less than 30 minutes"].met is False
@@ -152,7 +154,7 @@ def test_verdict_compares_with_what_learns_nothing(classical):
     text = verdict(found(classical, results))
     assert "25.0 % worse than gaussian" in text
     assert "3 seeds" in text
-    results |= {("ddpm-tme", 2, 0): estimated(0.5, projected=0.9 * gaussian)}
+    results |= {("ddpm-tme", 2, 0, "alike"): estimated(0.5, projected=0.9 * gaussian)}
     text = verdict(found(classical, results))
     assert "Trained on the last 2 weeks alone" in text
     assert "10.0 % better than gaussian" in text
@@ -160,7 +162,8 @@ def test_verdict_compares_with_what_learns_nothing(classical):
 
 def test_tables_hold_the_numbers(classical):
     results = {("ddpm-tme", 0, seed): estimated(0.1 * (seed + 1), projected=0.05) for seed in range(3)}
-    results |= {("ddpm-tme", 1, 0): estimated(0.1), ("ddpm-tme", 0, 0, "no-prior"): estimated(0.7)}
+    results |= {("ddpm-tme", 1, 0, "alike"): estimated(0.1), ("ddpm-tme", 0, 0, "alike"): estimated(0.4)}
+    results |= {("ddpm-tme", 0, 0, "no-prior"): estimated(0.7)}
     now = found(classical, results)
     lines = paper_table(now, "abilene").splitlines()
     ours = next(line for line in lines if line.startswith("| DDPM-TME, ours, own |")).split(" | ")
@@ -168,8 +171,12 @@ def test_tables_hold_the_numbers(classical):
     assert ours[9] == "0.200 ± 0.100"
     printed = next(line for line in lines if line.startswith("| DDPM-TME, published |"))
     assert printed == "| DDPM-TME, published | (0.0312) | - | - | - | 0.487 | 0.380 | - | - | 0.196 | - | - | 0.318 |"
-    assert "| ddpm-tme, own | 0.100 | *not run* | 0.200 ± 0.100 |" in windows_table(now)
-    assert "ddpm-tme own: 50.0 % lower with the last week than with all" in drift(now, "abilene")
+    windows = windows_table(now).splitlines()
+    spans = ("last week", "last 2", "all weeks alike", "all weeks by age")
+    assert windows[0] == f"| method | {' | '.join(f'Abilene, {span}' for span in spans)} |"
+    assert "| ddpm-tme, own | 0.100 | *not run* | 0.400 | 0.200 ± 0.100 |" in windows
+    text = "ddpm-tme own: 75.0 % lower with the last week than with all alike, 50.0 % lower with all by age"
+    assert text in drift(now, "abilene")
     assert "| no-prior (prior 0.0) | 0.700 | 0.700 | 0.400 | 589.0 |" in ablation_table(now)
     costs = cost_table(now)
     assert (

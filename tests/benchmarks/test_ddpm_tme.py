@@ -89,7 +89,7 @@ def test_jobs_come_in_the_order_of_their_weight():
     ]
     assert len(set(names)) == len(names) == 2 * (3 * 3 + 3 + 3 * 3 + len(ABLATIONS))
     assert names.index("geant/synthesis/all-weeks/seed-0") == 7
-    assert names.index("abilene/ddpm-tme/last-1/seed-0") > names.index("geant/synthesis/all-weeks/seed-2")
+    assert names.index("abilene/ddpm-tme/last-1/seed-0/alike") > names.index("geant/synthesis/all-weeks/seed-2")
     assert names[-1] == "geant/ddpm-tme/all-weeks/seed-0/four-starts"
     full = all_jobs(Settings(full=True))[len(jobs) :]
     assert [job.name for job in full][-1] == "geant/synthesis/all-weeks/seed-0/full"

@@ -165,6 +165,25 @@ def test_epochs_and_holdout(history: xr.DataArray) -> None:
     assert generator.provenance_["steps"] == 9  # 3 batches of 32 in 126 TMs
 
 
+def test_half_life(history: xr.DataArray) -> None:
+    rising = history * (1 + np.arange(168) // 84)[:, None, None]
+    levels = [
+        float(TrafficDiffusion(replace(QUICK, steps=300, half_life=days)).fit(rising).sample(300).mean())
+        for days in (0, 0.5)
+    ]
+    mean, last = float(rising.mean()), float(rising[-24:].mean())
+    assert levels == pytest.approx([mean, last], rel=0.1)
+    assert last > 1.25 * mean
+    with pytest.raises(UsageError, match="half_life is -1, expected days, 0 or more"):
+        DiffusionConfig(half_life=-1)
+
+
+def test_half_life_leaves_the_holdout_alone(history: xr.DataArray) -> None:
+    seen = TrafficDiffusion(replace(QUICK, holdout=0.25, half_life=0.01)).fit(history)
+    np.testing.assert_allclose(seen.sample(50).mean(), history[125].mean(), rtol=0.3)
+    assert seen.provenance_["tms"] == 126
+
+
 def test_checkpoint_log_and_progress(history: xr.DataArray, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     files = {"checkpoint": tmp_path / "c.safetensors", "log": tmp_path / "log.csv"}
@@ -184,8 +203,8 @@ def test_without_torch() -> None:
 import sys
 sys.modules["torch"] = None
 from odflow.errors import MissingDependencyError
-from odflow.generate import DiffusionConfig
-DiffusionConfig()
+from odflow.generate import DiffusionConfig, VAEConfig, WGANConfig
+DiffusionConfig(), VAEConfig(), WGANConfig()
 try:
     from odflow.generate import TrafficDiffusion
 except MissingDependencyError as error:

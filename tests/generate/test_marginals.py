@@ -72,3 +72,13 @@ def test_the_map_back_is_monotone_differentiable_and_ends() -> None:
     assert scores.grad is not None
     assert torch.isfinite(scores.grad).all()
     assert (scores.grad[:150, :2] > 0).all()
+
+
+def test_flows_with_two_levels_keep_their_mean() -> None:
+    randoms = torch.Generator().manual_seed(3)
+    high = torch.rand(20000, 1, generator=randoms) < 0.05
+    demands = torch.where(high, 5000.0, 50.0) * torch.exp(0.2 * torch.randn(20000, 1, generator=randoms))
+    module = fitted(demands, 1.0)
+    drawn = 0.9 * torch.randn(20000, 1, generator=randoms) * module.weight
+    module.calibrate(drawn)
+    assert float(module.inverse(drawn).mean()) == pytest.approx(float(demands.mean()), rel=0.03)

@@ -49,3 +49,27 @@ def test_nothing_but_zeros(history: xr.DataArray) -> None:
 def test_doors(history: xr.DataArray) -> None:
     with pytest.raises(UnitError):
         Past.of(history.assign_attrs(units="Mbit/s"))
+
+
+def test_recent_matrices_come_up_most(history: xr.DataArray) -> None:
+    past = Past.of(history)
+    np.testing.assert_allclose(past.age_days, np.arange(168, 0, -1) / 24)
+    np.testing.assert_array_equal(past.by_age(100, 0), np.arange(100))
+    np.testing.assert_array_equal(past.by_age(100, 1e9), np.arange(100))
+    rows = past.by_age(168, 1)
+    assert len(rows) == 168
+    assert (np.diff(rows) >= 0).all()
+    share = 0.5 ** (np.arange(168, 0, -1) / 24)
+    expected = 168 * share / share.sum()
+    times = np.bincount(rows, minlength=168)
+    assert np.abs(times - expected).max() < 1  # systematic: rounded up or down
+    assert times[-1] == 5  # 168 ln 2 / 24 = 4.85
+    np.testing.assert_array_equal(past.by_age(100, 1)[-3:], [99, 99, 99])
+
+
+def test_ages_are_counted_over_what_is_left_out(history: xr.DataArray) -> None:
+    gaps = history.copy()
+    gaps[100:166] = np.nan
+    with pytest.warns(OdflowWarning):
+        past = Past.of(gaps)
+    np.testing.assert_allclose(past.age_days[-4:] * 24, [70, 69, 2, 1])

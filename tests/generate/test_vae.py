@@ -13,7 +13,8 @@ from torch import Tensor
 from odflow import labels
 from odflow.errors import UsageError
 from odflow.generate import load_generator
-from odflow.generate.vae import TrafficVAE, VAEConfig, VAETask, kl_divergence
+from odflow.generate.config import VAEConfig
+from odflow.generate.vae import TrafficVAE, VAETask, kl_divergence
 from odflow.modelfile import read_model
 from odflow.training import generator_of
 
@@ -39,7 +40,17 @@ def flat(tms: xr.DataArray) -> np.ndarray:
 @pytest.fixture(scope="module")
 def learnt() -> TrafficVAE:
     return TrafficVAE(
-        VAEConfig(steps=1500, batch=64, learning_rate=3e-3, latent=8, width=32, reconstruction="l2", beta=1.0, ema=0.99)
+        VAEConfig(
+            steps=1500,
+            batch=64,
+            learning_rate=3e-3,
+            latent=8,
+            width=32,
+            reconstruction="l2",
+            beta=1.0,
+            ema=0.99,
+            scale_power=0.5,
+        )
     ).fit(normal_history())
 
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from odflow import labels
 from odflow.errors import UsageError
 from odflow.generate import load_generator
-from odflow.generate.wgan import TrafficWGANGP, WGANConfig, WGANTask, gradient_penalty
+from odflow.generate.config import WGANConfig
+from odflow.generate.wgan import TrafficWGANGP, WGANTask, gradient_penalty
 from odflow.modelfile import read_model
 from odflow.training import generator_of
 

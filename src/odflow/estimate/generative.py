@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from odflow.errors import DataError, UsageError
 from odflow.estimate.checks import check_counts, check_shares
 from odflow.estimate.generative_base import GenerativeEstimator
-from odflow.generate.config import DiffusionConfig
+from odflow.generate.config import DiffusionConfig, GeneratorConfig, VAEConfig, WGANConfig
 from odflow.generate.diffusion import TrafficDiffusion
-from odflow.generate.vae import TrafficVAE, VAEConfig
-from odflow.generate.wgan import TrafficWGANGP, WGANConfig
+from odflow.generate.vae import TrafficVAE
+from odflow.generate.wgan import TrafficWGANGP
 
 if TYPE_CHECKING:
     from odflow.estimate.descent import Decode
@@ -62,8 +62,9 @@ class DDPMTME(GenerativeEstimator):
             )
         super().__post_init__()
 
-    def _default_config(self, full: bool = False) -> DiffusionConfig:
-        config = DiffusionConfig.full() if full else DiffusionConfig()
+    def _default_config(self, full: bool = False) -> GeneratorConfig:
+        config = super()._default_config(full)
+        assert isinstance(config, DiffusionConfig)
         return replace(config, steps=3000, marginals=0.0, latent=0, whiten=True)
 
     def _decoder(self, generator: TrafficGenerator) -> tuple[Decode, tuple[int, ...], tuple[Any, ...]]:

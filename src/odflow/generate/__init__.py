@@ -5,30 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from odflow.errors import DataError
+from odflow.generate.config import DiffusionConfig, VAEConfig, WGANConfig
 from odflow.lazy import from_torch
 
 if TYPE_CHECKING:
     from odflow.generate.base import TrafficGenerator as TrafficGenerator
-    from odflow.generate.config import DiffusionConfig as DiffusionConfig
     from odflow.generate.diffusion import TrafficDiffusion as TrafficDiffusion
     from odflow.generate.vae import TrafficVAE as TrafficVAE
-    from odflow.generate.vae import VAEConfig as VAEConfig
     from odflow.generate.wgan import TrafficWGANGP as TrafficWGANGP
-    from odflow.generate.wgan import WGANConfig as WGANConfig
     from odflow.modelfile import ModelFile
 
 _HOMES = {
     "TrafficGenerator": "odflow.generate.base",
     "TrafficDiffusion": "odflow.generate.diffusion",
-    "DiffusionConfig": "odflow.generate.config",
     "TrafficVAE": "odflow.generate.vae",
-    "VAEConfig": "odflow.generate.vae",
     "TrafficWGANGP": "odflow.generate.wgan",
-    "WGANConfig": "odflow.generate.wgan",
 }
 KINDS = ("TrafficDiffusion", "TrafficVAE", "TrafficWGANGP")
 
-__all__ = ["KINDS", "load_generator", *_HOMES]
+__all__ = ["KINDS", "DiffusionConfig", "VAEConfig", "WGANConfig", "load_generator", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:

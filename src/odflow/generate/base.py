@@ -132,6 +132,7 @@ class TrafficGenerator(ABC):
         kept = max(2, round(len(past.values) * (1 - self.config.holdout)))
         config = self.config.for_rows(kept)
         scaled = torch.from_numpy(past.values / unit).float()
+        scaled[:kept] = scaled[past.by_age(kept, config.half_life)]
         scaling = FlowScaling.of(scaled[:kept].double().mean(dim=0), config.scale_power)
         scaled = scaling.forward(scaled)
         flows = scaled.shape[1]

@@ -35,13 +35,17 @@ class GeneratorConfig(TrainingConfig):
         Passes over the history; above 0 it takes the place of `steps`.
     holdout : float
         Share of the history, its end, that is kept from the training to validate on.
+    half_life : float
+        Days in which a TM's part in the training falls to half, so that recent ones count most; 0 = all alike.
     scale_power : float
-        Exponent of the mean in the scale of each flow, see ``FlowScaling``.
+        Exponent of the mean in the scale of each flow, see ``FlowScaling``: 1 = all flows count alike, which suits
+        sampling; below, large flows count more, which suits the errors that an estimation is judged by.
     """
 
     epochs: int = 0
     holdout: float = 0.0
-    scale_power: float = 0.5
+    half_life: float = 0.0
+    scale_power: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -50,6 +54,8 @@ class GeneratorConfig(TrainingConfig):
             raise UsageError(f"holdout is {self.holdout}, expected a share of 0 or more and below 1")
         if self.patience and not self.holdout:
             raise UsageError("patience needs data to validate on: set holdout, for instance to 0.1")
+        if not 0 <= self.half_life < float("inf"):
+            raise UsageError(f"half_life is {self.half_life}, expected days, 0 or more")
         if not -2 <= self.scale_power <= 2:
             raise UsageError(f"scale_power is {self.scale_power}, expected a number between -2 and 2")
 
@@ -109,7 +115,7 @@ class DiffusionConfig(GeneratorConfig):
         Share of injected noise in sampling, from 0 (none) to 1 (as much as DDPM).
     """
 
-    steps: int = 6000
+    steps: int = 12000
     latent: int = 512
     whiten: bool = False
     hidden: int = 0
@@ -165,4 +171,103 @@ class DiffusionConfig(GeneratorConfig):
             loss="noise",
             pretrain_steps=5000,
             sampling_steps=200,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class VAEConfig(GeneratorConfig):
+    """Parameters of ``TrafficVAE``; the defaults suit two CPU cores.
+
+    Parameters
+    ----------
+    latent : int
+        Size of the latent.
+    width, layers : int
+        Hidden layers of the encoder, and as many of the decoder.
+    reconstruction : {"l1", "l2"}
+        Mean absolute or mean square difference of the square roots of the scaled demands.
+    beta : float
+        Weight of the KL term; 1 = the likelihood of errors that follow the Laplace (L1) or normal (L2)
+        distribution as wide as the errors of the batch.
+    warmup : float
+        Share of the steps in which the weight of the KL term grows linearly from 0 to `beta`.
+    residual : bool
+        Add to each sampled flow noise as large as the decoder's mean error for it; without, samples
+        vary much less than the data. It has no part in ``TrafficVAE.decode``.
+    """
+
+    steps: int = 10000
+    latent: int = 128
+    width: int = 512
+    layers: int = 1
+    reconstruction: Literal["l1", "l2"] = "l1"
+    beta: float = 1.5
+    warmup: float = 0.1
+    residual: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(1, latent=self.latent, width=self.width, layers=self.layers)
+        one_of("reconstruction", self.reconstruction, ("l1", "l2"))
+        if not 0 <= self.beta < float("inf"):
+            raise UsageError(f"beta is {self.beta}, expected a number of 0 or more")
+        if not 0 <= self.warmup <= 1:
+            raise UsageError(f"warmup is {self.warmup}, expected a share between 0 and 1")
+
+    @classmethod
+    def full(cls) -> Self:
+        """A larger network and 200 passes over the history."""
+        return cls(epochs=200, width=1024, layers=2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WGANConfig(GeneratorConfig):
+    """Parameters of ``TrafficWGANGP``; the defaults suit two CPU cores. A step is one step of the critic.
+
+    Parameters
+    ----------
+    latent : int
+        Size of the generator's input.
+    width, layers : int
+        Hidden layers of the generator.
+    critic_width, critic_layers : int
+        Hidden layers of the critic.
+    critic_steps : int
+        Steps of the critic for one of the generator.
+    penalty : float
+        Weight of the gradient penalty.
+    """
+
+    steps: int = 24000
+    scale_power: float = 0.5
+    batch: int = 64
+    learning_rate: float = 1e-3
+    final_learning_rate: float = 2e-5
+    clip: float = 0.0
+    latent: int = 64
+    width: int = 512
+    layers: int = 1
+    critic_width: int = 256
+    critic_layers: int = 2
+    critic_steps: int = 5
+    penalty: float = 10.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(1, latent=self.latent, width=self.width, layers=self.layers, critic_steps=self.critic_steps)
+        at_least(1, critic_width=self.critic_width, critic_layers=self.critic_layers)
+        if not 0 <= self.penalty < float("inf"):
+            raise UsageError(f"penalty is {self.penalty}, expected a number of 0 or more")
+
+    @classmethod
+    def full(cls) -> Self:
+        """Sizes and learning rate of Gulrajani et al. for fully connected networks, 200 passes over the history."""
+        return cls(
+            epochs=200,
+            learning_rate=1e-4,
+            final_learning_rate=1e-4,
+            width=512,
+            layers=3,
+            critic_width=512,
+            critic_layers=3,
         )

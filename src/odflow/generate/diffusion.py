@@ -27,10 +27,10 @@ from odflow.generate.schedules import NoiseSchedule, cosine_schedule, linear_sch
 from odflow.training import Update, adam
 from odflow.training.seeds import generator_of
 
-_CALIBRATION = 4096  # draws
+_CALIBRATION = 8192  # draws
 _STREAM = 12  # of the random numbers of those
 
-__all__ = ["DiffusionConfig", "DiffusionTask", "TrafficDiffusion", "denoiser_of", "schedule_of"]
+__all__ = ["DiffusionTask", "TrafficDiffusion", "denoiser_of", "schedule_of"]
 
 
 def schedule_of(config: DiffusionConfig) -> NoiseSchedule:
@@ -223,8 +223,8 @@ class TrafficDiffusion(TrafficGenerator):
     @torch.no_grad()
     def _finish(self) -> None:
         if self.config.marginals == 1:
-            shape, randoms = (_CALIBRATION // 8, *self.noise_shape), generator_of(self.config.seed, _STREAM)
-            noises = (torch.randn(shape, generator=randoms).to(self.device) for _ in range(8))
+            shape, randoms = (512, *self.noise_shape), generator_of(self.config.seed, _STREAM)
+            noises = (torch.randn(shape, generator=randoms).to(self.device) for _ in range(_CALIBRATION // 512))
             self._marginals().calibrate(torch.cat([self._scores(noise, self.config.eta) for noise in noises]))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-KNOTS = 41
+KNOTS = 161
 WIDEST = 3.2  # normal scores that the knots span, on both sides; the outer segments go on beyond
 SHIFT = 0.1  # of a flow's mean, added before the logarithm: what is far below that counts as next to nothing
 SMALL = 1e-3  # of the mean demand; keeps flows without traffic finite
@@ -83,7 +83,8 @@ class Marginals(nn.Module):
             Weighted scores that a generator made.
         """
         scores = drawn.double().cpu() / self.weight.double().cpu()
-        heights, grid = self.heights.double().cpu().numpy(), _SCORES.numpy()
+        grid = _SCORES.numpy()
+        heights = self.heights.double().cpu().numpy() - LEAST_SLOPE * grid[:, None]  # the quantiles themselves
         out = np.empty_like(heights)
         for flow, column in enumerate(scores.T):
             at, height = _quantiles(column, _SHARES).numpy(), heights[:, flow]

@@ -32,6 +32,8 @@ class Past:
         Start of the first interval and end of the last one of the whole history.
     left_out : int
         TMs without some demand.
+    age_days : array, shape (T,)
+        From the start of each TM to `end`.
     """
 
     values: NDArray[np.float64]
@@ -40,6 +42,29 @@ class Past:
     first: np.datetime64
     end: np.datetime64
     left_out: int
+    age_days: NDArray[np.float64]
+
+    def by_age(self, rows: int, half_life: float) -> NDArray[np.int64]:
+        """Rows to learn from in place of the first `rows`: as many, recent ones repeated and old ones thinned out.
+
+        A TM comes up in proportion to ``0.5 ** (age / half_life)``, by systematic resampling: no chance is
+        involved, and the order in time stays.
+
+        Parameters
+        ----------
+        rows : int
+        half_life : float
+            Days; 0 = all TMs alike, each of them once.
+
+        Returns
+        -------
+        array, shape (rows,)
+        """
+        if not half_life:
+            return np.arange(rows)
+        age = self.age_days[:rows] - self.age_days[rows - 1]
+        share = np.cumsum(0.5 ** (age / half_life))
+        return np.searchsorted(share, (np.arange(rows) + 0.5) / rows * share[-1])
 
     @staticmethod
     def of(history: xr.DataArray) -> Past:
@@ -77,7 +102,8 @@ class Past:
         times = labels.as_times(checked["time"].values)
         interval = float(checked.attrs["interval_s"])
         end = times[-1] + np.timedelta64(round(interval * 1e9), "ns")
-        return Past(values, nodes, interval, times[0], end, total - kept)
+        age = (end - times[complete]) / np.timedelta64(1, "D")
+        return Past(values, nodes, interval, times[0], end, total - kept, age)
 
 
 def _too_few(kept: int, total: int, missing: NDArray[np.bool_], nodes: tuple[str, ...]) -> str:

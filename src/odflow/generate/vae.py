@@ -2,70 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar
 
 import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from odflow.errors import UsageError
 from odflow.generate.base import TrafficGenerator
-from odflow.generate.config import GeneratorConfig, at_least, one_of
+from odflow.generate.config import GeneratorConfig, VAEConfig
 from odflow.generate.layers import ToTraffic, perceptron, root, square
 from odflow.training import Update, adam
 from odflow.training.seeds import generator_of
 
-__all__ = ["TrafficVAE", "VAEConfig", "VAETask", "kl_divergence"]
+__all__ = ["TrafficVAE", "VAETask", "kl_divergence"]
 
 _RESIDUALS = 8  # stream of the random numbers of the residuals in sample()
 _LOG_VARIANCE = 10.0  # largest absolute value; TMs unlike all others would overflow without
-
-
-@dataclass(frozen=True, kw_only=True)
-class VAEConfig(GeneratorConfig):
-    """Parameters of :class:`TrafficVAE`; the defaults suit two CPU cores.
-
-    Parameters
-    ----------
-    latent : int
-        Size of the latent.
-    width, layers : int
-        Hidden layers of the encoder, and as many of the decoder.
-    reconstruction : {"l1", "l2"}
-        Mean absolute or mean square difference of the square roots of the scaled demands.
-    beta : float
-        Weight of the KL term; 1 = the likelihood of errors that follow the Laplace (L1) or normal (L2)
-        distribution as wide as the errors of the batch.
-    warmup : float
-        Share of the steps in which the weight of the KL term grows linearly from 0 to `beta`.
-    residual : bool
-        Add to each sampled flow noise as large as the decoder's mean error for it; without, samples
-        vary much less than the data. It has no part in :meth:`TrafficVAE.decode`.
-    """
-
-    steps: int = 10000
-    latent: int = 128
-    width: int = 512
-    layers: int = 1
-    reconstruction: Literal["l1", "l2"] = "l1"
-    beta: float = 1.5
-    warmup: float = 0.1
-    residual: bool = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        at_least(1, latent=self.latent, width=self.width, layers=self.layers)
-        one_of("reconstruction", self.reconstruction, ("l1", "l2"))
-        if not 0 <= self.beta < float("inf"):
-            raise UsageError(f"beta is {self.beta}, expected a number of 0 or more")
-        if not 0 <= self.warmup <= 1:
-            raise UsageError(f"warmup is {self.warmup}, expected a share between 0 and 1")
-
-    @classmethod
-    def full(cls) -> Self:
-        """A larger network and 200 passes over the history."""
-        return cls(epochs=200, width=1024, layers=2)
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:

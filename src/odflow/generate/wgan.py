@@ -2,73 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from odflow.errors import UsageError
 from odflow.generate.base import TrafficGenerator
-from odflow.generate.config import GeneratorConfig, at_least
+from odflow.generate.config import GeneratorConfig, WGANConfig
 from odflow.generate.layers import ToTraffic, perceptron, root, square
 from odflow.training import Update, adam
 
-__all__ = ["TrafficWGANGP", "WGANConfig", "WGANTask", "gradient_penalty"]
+__all__ = ["TrafficWGANGP", "WGANTask", "gradient_penalty"]
 
 _BETAS = (0.0, 0.9)  # of Adam: Gulrajani et al. 2017, algorithm 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class WGANConfig(GeneratorConfig):
-    """Parameters of :class:`TrafficWGANGP`; the defaults suit two CPU cores. A step is one step of the critic.
-
-    Parameters
-    ----------
-    latent : int
-        Size of the generator's input.
-    width, layers : int
-        Hidden layers of the generator.
-    critic_width, critic_layers : int
-        Hidden layers of the critic.
-    critic_steps : int
-        Steps of the critic for one of the generator.
-    penalty : float
-        Weight of the gradient penalty.
-    """
-
-    steps: int = 24000
-    batch: int = 64
-    learning_rate: float = 1e-3
-    final_learning_rate: float = 2e-5
-    clip: float = 0.0
-    latent: int = 64
-    width: int = 512
-    layers: int = 1
-    critic_width: int = 256
-    critic_layers: int = 2
-    critic_steps: int = 5
-    penalty: float = 10.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        at_least(1, latent=self.latent, width=self.width, layers=self.layers, critic_steps=self.critic_steps)
-        at_least(1, critic_width=self.critic_width, critic_layers=self.critic_layers)
-        if not 0 <= self.penalty < float("inf"):
-            raise UsageError(f"penalty is {self.penalty}, expected a number of 0 or more")
-
-    @classmethod
-    def full(cls) -> Self:
-        """Sizes and learning rate of Gulrajani et al. for fully connected networks, 200 passes over the history."""
-        return cls(
-            epochs=200,
-            learning_rate=1e-4,
-            final_learning_rate=1e-4,
-            width=512,
-            layers=3,
-            critic_width=512,
-            critic_layers=3,
-        )
 
 
 def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, share: Tensor) -> Tensor:

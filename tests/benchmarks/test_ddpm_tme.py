@@ -62,12 +62,14 @@ def settings(folder, **changes):
     return Settings(**more)
 
 
+# four jobs: the VAE's two, by age and alike
+JOBS = ("toy/vae-tme/all-weeks/seed-0", "toy/wgan-tme/all-weeks/seed-0/alike", "toy/synthesis/all-weeks/seed-0")
+
+
 @pytest.fixture(scope="module")
 def ran(toy, folder):
-    """The folder after two jobs, and how many ran."""
-    return reproduce(
-        settings(folder, jobs=("toy/vae-tme/all-weeks/seed-0", "toy/synthesis/all-weeks/seed-0")), data(toy)
-    )
+    """Runs `JOBS` in the folder; how many ran."""
+    return reproduce(settings(folder, jobs=JOBS), data(toy))
 
 
 def data(toy):
@@ -87,7 +89,7 @@ def test_jobs_come_in_the_order_of_their_weight():
         "geant/ddpm-tme/all-weeks/seed-0",
         "abilene/vae-tme/all-weeks/seed-0",
     ]
-    assert len(set(names)) == len(names) == 2 * (3 * 3 + 3 + 3 * 3 + len(ABLATIONS))
+    assert len(set(names)) == len(names) == 2 * (3 * 3 + 3 + 3 * 4 + len(ABLATIONS))
     assert names.index("geant/synthesis/all-weeks/seed-0") == 7
     assert names.index("abilene/ddpm-tme/last-1/seed-0/alike") > names.index("geant/synthesis/all-weeks/seed-2")
     assert names[-1] == "geant/ddpm-tme/all-weeks/seed-0/four-starts"
@@ -101,14 +103,13 @@ def test_jobs_are_chosen_by_prefix():
     assert {job.dataset for job in chosen(jobs, ("geant",))} == {"geant"}
     assert len(chosen(jobs, ("abilene", "geant"))) == len(jobs)
     assert chosen(jobs, ("nowhere",)) == []
-    assert len(all_jobs(Settings(window_seeds=(0, 1)))) == len(jobs) + 18
+    assert len(all_jobs(Settings(window_seeds=(0, 1)))) == len(jobs) + 24
 
 
 def test_a_second_run_does_nothing(ran, toy, folder):
-    assert ran == 2
+    assert ran == 4
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
-    asked = settings(folder, jobs=("toy/vae-tme/all-weeks/seed-0", "toy/synthesis/all-weeks/seed-0"))
-    assert reproduce(asked, data(toy)) == 0
+    assert reproduce(settings(folder, jobs=JOBS), data(toy)) == 0
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()} == before
 
 
@@ -133,10 +134,9 @@ def test_results_are_those_of_the_public_interface(ran, toy, folder):
 
 
 def test_models_are_trained_once(ran, toy, folder):
-    # the estimator and the synthesis benchmark use the same VAE
-    models = [path.name for path in (folder / "smoke" / "models").glob("*.safetensors")]
-    assert sum(name.startswith("TrafficVAE-") for name in models) == 1
-    assert len(models) == 3
+    models = [path.name.split("-")[0] for path in (folder / "smoke" / "models").glob("*.safetensors")]
+    # the estimator without ageing and the synthesis benchmark use the same WGAN
+    assert sorted(models) == ["TrafficDiffusion", *["TrafficVAE"] * 3, "TrafficWGANGP"]
     assert not list((folder / "smoke" / "models").glob("*.checkpoint"))
 
 
@@ -174,7 +174,8 @@ def test_page_of_partial_results(ran, toy, folder):
     assert "- *not run*: toy: ddpm-tme estimates the week in less than 30 minutes" in text
     assert "| gaussian |" in text
     found = json.loads((folder / "out" / "ddpm-tme.json").read_text())
-    assert [job["name"] for job in found["jobs"]] == [VAE.name, SYNTHESIS.name]
+    alike = [f"toy/{name}/all-weeks/seed-0/alike" for name in ("vae-tme", "wgan-tme")]
+    assert [job["name"] for job in found["jobs"]] == [VAE.name, SYNTHESIS.name, *alike]
     assert set(found["synthesis"]) == {"toy"}
     figures = list((folder / "out" / "figures").glob("*.png"))
     names = {path.stem.removeprefix("ddpm-tme-toy-") for path in figures}
@@ -208,7 +209,7 @@ def test_history_leaves_glitches_out(toy):
 
 def test_collected_missing_jobs(ran, toy, folder):
     found = collect(runner(toy, folder))
-    assert len(found.missing) == len(all_jobs(settings(folder))) - 2
+    assert len(found.missing) == len(all_jobs(settings(folder))) - 4
     assert found.values("toy", "ddpm-tme", "own", ("all", "tre", "mean")) == []
     (tre,) = found.values("toy", "vae-tme", "own", ("all", "tre", "mean"))
     assert 0 < tre < 3
@@ -219,12 +220,13 @@ def test_list_and_wrong_names(ran, toy, folder, capsys):
     listed = capsys.readouterr().out.splitlines()
     assert listed[0].split() == ["done", VAE.name]
     assert listed[1].split() == ["-", "toy/vae-tme/all-weeks/seed-1"]
+    assert listed[3].split() == ["done", "toy/vae-tme/all-weeks/seed-0/alike"]
     with pytest.raises(UsageError, match="no job starts with nonsense"):
         reproduce(settings(folder, jobs=("nonsense",)), data(toy))
     with pytest.raises(UsageError, match="--out"):
         Settings(smoke=True)
     assert entry.main(["nonsense"]) == 2
-    assert "estimation, speed and ddpm-tme" in capsys.readouterr().err
+    assert "estimation, speed, germany50 and ddpm-tme" in capsys.readouterr().err
 
 
 def test_every_module_of_a_model_belongs_to_its_version():

@@ -11,14 +11,18 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from torch import Tensor
 
 import odflow
 from odflow.errors import DataError, OdflowError, OdflowWarning, UsageError
 from odflow.generate import KINDS, load_generator
-from odflow.generate.config import DiffusionConfig
+from odflow.generate.base import TrafficGenerator
+from odflow.generate.config import DiffusionConfig, VAEConfig, WGANConfig
 from odflow.generate.diffusion import TrafficDiffusion
+from odflow.generate.vae import TrafficVAE
+from odflow.generate.wgan import TrafficWGANGP
 from odflow.modelfile import ModelFile, read_model
-from odflow.training import data_hash
+from odflow.training import Task, data_hash
 
 QUICK = DiffusionConfig(steps=60, batch=32, hidden=32, width=32, blocks=1, pretrain_steps=15, sampling_steps=5)
 
@@ -196,6 +200,37 @@ def test_checkpoint_log_and_progress(history: xr.DataArray, tmp_path: Path) -> N
     np.testing.assert_array_equal(one.sample(4).values, two.sample(4).values)
     with pytest.raises(OdflowError, match="another training"):
         TrafficDiffusion(QUICK).fit(history * 2, resume=True, **files)
+
+
+@pytest.mark.parametrize(
+    "generator",
+    [
+        TrafficDiffusion(replace(QUICK, checkpoint_every=10)),
+        TrafficVAE(VAEConfig(steps=60, batch=32, latent=4, width=16, checkpoint_every=10)),
+        TrafficWGANGP(WGANConfig(steps=60, batch=32, latent=4, width=16, critic_width=16, checkpoint_every=10)),
+    ],
+    ids=lambda generator: type(generator).__name__,
+)
+def test_resumed_training_is_the_same(
+    generator: TrafficGenerator, history: xr.DataArray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh, path = type(generator), tmp_path / "run.safetensors"
+    whole = generator.fit(history)
+    task = type(whole._task(whole.networks_, whole.config))
+    step = task.step
+
+    def failing(self: Task, batch: Tensor, number: int, *rest: object) -> dict[str, Tensor]:
+        if number == 25:
+            raise RuntimeError("power cut")
+        return step(self, batch, number, *rest)
+
+    monkeypatch.setattr(task, "step", failing)
+    with pytest.raises(RuntimeError, match="power cut"):
+        fresh(whole.config).fit(history, checkpoint=path)
+    monkeypatch.undo()
+    resumed = fresh(whole.config).fit(history, checkpoint=path, resume=True)
+    for name, tensor in whole.as_model().tensors.items():
+        np.testing.assert_array_equal(resumed.as_model().tensors[name], tensor, err_msg=name)
 
 
 def test_without_torch() -> None:

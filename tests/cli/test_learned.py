@@ -184,6 +184,20 @@ def test_fit_estimate_evaluate(odflow, workplace, models, diamond_routing):
     )
 
 
+def test_the_search_can_be_changed(odflow, workplace, models, diamond_routing):
+    model = models / "diffusion.safetensors"
+    command = f"estimate loads.nc -n net.csv --model {model} -o tm.nc -q --starts 8 --draws 2 --steps 3"
+    assert odflow(*command.split()).code == 0
+    estimator = of.DDPMTME(generator=of.load(model), starts=8, draws=2, steps=3)
+    expected = estimator.estimate(read_loads("loads.nc"), diamond_routing)
+    np.testing.assert_array_equal(read_demands("tm.nc"), expected)
+    again = [*command.replace("--draws 2", "--draws 1").split(), "--save-model", "m.safetensors"]
+    assert odflow(*again).code == 0
+    assert abs(read_demands("tm.nc") - expected).max() > 1e-3 * expected.max()
+    saved = of.load("m.safetensors")
+    assert (saved.starts, saved.draws, saved.steps) == (8, 1, 3)
+
+
 def test_samples_can_be_estimated(odflow, workplace, models):
     """Samples go the way of any traffic: loads, estimate, scores."""
     assert odflow("sample", models / "quick.safetensors", "-n", 6, "-o", "synth.nc", "-q").code == 0
@@ -368,6 +382,11 @@ BAD_ESTIMATES = {
     "--history history.nc --method wgan-tme --noise -1": "noise is -1, expected 0 or more",
     "--history history.nc --method wgan-tme --known-error -1": "known_error",
     "--history other.nc --method wgan-tme": "past demands",
+    "--history history.nc --method wgan-tme --draws 0": "draws is 0, expected a whole number",
+    "--history history.nc --method wgan-tme --draws 9 --starts 3": "draws is 9, more than the 3 starts",
+    "--history history.nc --method wgan-tme --steps -1": "steps is -1, expected a whole number",
+    "--model model.safetensors --starts 9": "a GaussianPosterior holds no generator; leave --starts out",
+    "--history history.nc --draws 9": "a GaussianPosterior holds no generator; leave --draws out",
 }
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import odflow.cli.options as opt
 from odflow.cli.console import Console
 from odflow.cli.inputs import ARRAYS, Missing, aligned, check_output, command_line, open_routing
+from odflow.cli.search import Options, Search
 from odflow.errors import OdflowWarning, UsageError
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def estimate(
     history_unit: str | None = None,
     interval: str | None = None,
     top: int = 10,
+    search: Options = Search(),  # noqa: B008  (frozen)
     json: opt.Json = False,
     quiet: opt.Quiet = False,
     config: opt.Config = None,
@@ -104,6 +106,7 @@ def estimate(
     console = Console(quiet or json)
     beside = output.with_suffix(f".quantiles{output.suffix}") if quantiles else None
     _check_options(method, history, model, quantiles, own)
+    search.check()
     _check_outputs(output, beside, save_model, [loads, network, routing, history, model, known])
     path = open_routing(network, routing, metric)
     measured = aligned(read_loads(loads, unit=unit, interval=interval), path.links, missing)
@@ -112,7 +115,7 @@ def estimate(
     with _heard() as warned:
         if method in LEARNED and past is not None:
             _rehearse(measured, path, past, extra, known_error, noise)
-        estimator = _fitted(model, method, noise, past, path, console)
+        estimator = search.of(_fitted(model, method, noise, past, path, console))
         _check_abilities(estimator, quantiles, own)
         matrices, change = _estimated(estimator, measured, path, extra, known_error, own, console)
         residual = link_residuals(matrices, measured, path)[0]

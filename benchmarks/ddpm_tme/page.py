@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -92,9 +93,10 @@ def _origin(found: Found, runner: Runner) -> Iterable[str]:
             f"{', '.join(machines)}; torch {', '.join(sorted({run['torch'] for run in runs}))}, "
             f"{' or '.join(threads)} thread(s) a process"
         )
-        versions = {run["code"] for run in runs if run["job"]["method"] != "synthesis"}
-        if len(versions) > 1:
-            yield f"- the jobs ran with {len(versions)} versions of the code (`--keep-old`): see the JSON file"
+        versions = {(run["job"]["method"], run["code"]) for run in runs}
+        mixed = sorted(method for method, count in Counter(method for method, _ in versions).items() if count > 1)
+        if mixed:
+            yield f"- jobs of {', '.join(mixed)} ran with several versions of the code (`--keep-old`): see the JSON file"
 
 
 def _synthesis(found: Found) -> list[str]:

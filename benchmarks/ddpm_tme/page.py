@@ -96,7 +96,8 @@ def _origin(found: Found, runner: Runner) -> Iterable[str]:
         versions = {(run["job"]["method"], run["code"]) for run in runs}
         mixed = sorted(method for method, count in Counter(method for method, _ in versions).items() if count > 1)
         if mixed:
-            yield f"- jobs of {', '.join(mixed)} ran with several versions of the code (`--keep-old`): see the JSON file"
+            names = ", ".join(mixed)
+            yield f"- jobs of {names} ran with several versions of the code (`--keep-old`): see the JSON file"
 
 
 def _synthesis(found: Found) -> list[str]:

@@ -14,7 +14,7 @@ from odflow.errors import UsageError
 from odflow.estimate import KLProjection
 from odflow.evaluate import nmae, tre
 from odflow.evaluate.estimation import METHODS, EstimationBenchmark, run
-from odflow.evaluate.estimation_result import summary_table
+from odflow.evaluate.estimation_result import spread, summary_table
 from odflow.evaluate.perturb import noisy
 from odflow.evaluate.protocol import method_named, named_dataset
 from odflow.evaluate.published import published
@@ -266,3 +266,9 @@ def test_learned_options_that_make_no_sense(wrong, message):
 
 def test_learned_methods_are_not_run_unasked():
     assert not set(METHODS) & {"ddpm-tme", "vae-tme", "wgan-tme"}
+
+
+def test_means_with_their_spread() -> None:
+    assert spread([0.5]) == "0.500"
+    assert spread([0.4, 0.6]) == "0.500 ± 0.141"
+    assert spread([4e-6, 6e-6]) == "5.00e-06 ± 1e-06"

@@ -219,7 +219,9 @@ def _values(part: FlowScore) -> list[float]:
 def spread(values: Sequence[float], digits: int = 3) -> str:
     """Mean and, of several, standard deviation (divisor n - 1)."""
     mean = number(fmean(values), digits)
-    return f"{mean} ± {stdev(values):,.{digits}f}" if len(values) > 1 else mean
+    if len(values) < 2:
+        return mean
+    return f"{mean} ± {stdev(values):.0e}" if "e" in mean else f"{mean} ± {stdev(values):,.{digits}f}"
 
 
 def _rest(row: MethodRow) -> list[str]:

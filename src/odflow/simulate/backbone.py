@@ -12,7 +12,7 @@ from odflow import labels
 from odflow.errors import UsageError
 from odflow.simulate.config import DAY_S, BackboneConfig
 from odflow.simulate.events import YEAR_DAYS, bursts, flash_crowds, level_shifts
-from odflow.simulate.fluctuation import deviations, wander, with_memory
+from odflow.simulate.fluctuation import deviations, heavy_shocks, wander, with_memory
 from odflow.simulate.outages import routing_epochs
 from odflow.simulate.rhythm import node_rhythm
 from odflow.simulate.space import mean_matrix, service_means
@@ -132,7 +132,7 @@ class BackboneSimulator:
             change = np.sqrt(1 - config.shared) * with_memory(log_level.shape, config, rng)
             change += shared * (sends[:, [o]] + receives)
             change *= remembered
-            change += np.sqrt(config.white) * rng.standard_normal(log_level.shape)
+            change += np.sqrt(config.white) * heavy_shocks(log_level.shape, config.tail, rng)
             log_level += deviation * change - deviation**2 / 2
             x[:, o] = mean[o] * np.exp(log_level) * common[:, [o]]
             bursts(x[:, o], mean[o], config, rng)

@@ -71,6 +71,8 @@ class BackboneConfig:
         but for this share of it,
     long_memory_h : float
         which lasts these hours: two time scales in place of the long-range dependence of Leland et al. 1994.
+    tail : float
+        Spread of the size of changes from interval to interval; 0 = normal, larger = quiet spells and jumps.
     shared : float
         Share of the variance with memory that all flows from, and all flows to, a node have in common.
     drift : float
@@ -137,6 +139,7 @@ class BackboneConfig:
     memory_min: float = 60.0
     long_share: float = 0.5
     long_memory_h: float = 12.0
+    tail: float = 0.5
     shared: float = 0.3
     drift: float = 0.3
     drift_days: float = 14.0
@@ -195,7 +198,16 @@ _POSITIVE = (
 )
 _NOT_NEGATIVE = (
     *("mass_spread", "direction_spread", "friction", "residual_spread", "self_share", "busy_hour_spread"),
-    *("second_peak", "swing_spread", "weekend_spread", "variation", "variation_spread", "drift", "shifts_per_year"),
+    *(
+        "second_peak",
+        "swing_spread",
+        "weekend_spread",
+        "variation",
+        "variation_spread",
+        "tail",
+        "drift",
+        "shifts_per_year",
+    ),
     *("shift_spread", "bursts_per_week", "flash_crowds_per_week", "sampling", "failures_per_year"),
     "metric_changes_per_year",
 )

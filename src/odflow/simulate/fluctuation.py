@@ -35,6 +35,14 @@ def with_memory(shape: tuple[int, ...], config: BackboneConfig, rng: np.random.G
     return math.sqrt(1 - config.long_share) * short + math.sqrt(config.long_share) * long
 
 
+def heavy_shocks(shape: tuple[int, ...], tail: float, rng: np.random.Generator) -> Floats:
+    """Independent shocks of unit variance: normal ones times a lognormal size of this spread."""
+    shocks = rng.standard_normal(shape)
+    if tail:
+        shocks *= np.exp(tail * rng.standard_normal(shape) - tail**2)
+    return np.asarray(shocks)
+
+
 def deviations(mean: Floats, config: BackboneConfig, factor: float, rng: np.random.Generator) -> Floats:
     """Standard deviation of the logarithm of each flow around its cycle, by the mean-variance power law.
 

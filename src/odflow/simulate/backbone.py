@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 PACKET_BITS = 700 * 8.0
+_COUNTED = 1e9  # sampled packets; more are as good as exact
 # streams of random numbers: each effect has its own, so that changing one leaves the others as they are
 _SPACE, _MIX, _RHYTHM, _NODES, _FLASH, _FLOWS, _SAMPLING, _LINKS = range(8)
 
@@ -86,7 +87,7 @@ class BackboneSimulator:
             self._service(x[k], means[k], service, time, seed, k)
         week = max(1, round(7 * DAY_S / config.interval_s))
         x *= config.total / (x[:, :week].sum(axis=(0, 2, 3)).mean() or 1.0)
-        if config.sampling:
+        if config.sampling > 1:
             _sample_packets(x, config, _rng(seed, _SAMPLING))
         return self._labelled(x, time, seed)
 
@@ -154,7 +155,8 @@ def _sample_packets(x: Floats, config: BackboneConfig, rng: np.random.Generator)
     """Replace true traffic by what NetFlow makes of the packets that it looks at, in place."""
     unit = config.sampling * PACKET_BITS / config.interval_s
     for part in x.reshape(-1, x.shape[-1]):
-        part[:] = rng.poisson(part / unit) * unit
+        packets = part / unit
+        part[:] = np.where(packets < _COUNTED, rng.poisson(np.minimum(packets, _COUNTED)), packets) * unit
 
 
 def _rng(seed: int, *stream: int) -> np.random.Generator:

@@ -98,8 +98,8 @@ class BackboneConfig:
     flash_hours : float
         and dies away in these hours.
     sampling : float
-        TMs as NetFlow measures them that looks at one of so many packets of 700 bytes; 0 = true traffic. It makes
-        small flows noisy and often zero.
+        TMs as NetFlow measures them that looks at one of so many packets of 700 bytes; up to 1 = true traffic. It
+        makes small flows noisy and often zero.
     failures_per_year : float
         Of each pair of opposite links together (Markopoulou et al. 2008),
     repair_minutes : float

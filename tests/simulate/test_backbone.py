@@ -168,7 +168,7 @@ def test_memory_and_what_nodes_have_in_common() -> None:
 
 def test_tails_drift_shifts_and_bursts() -> None:
     noise = {"variation": 0.1, "variation_spread": 0.0, "power": 2.0, "white": 1.0, "weeks": 20}
-    for tail, known in ((0.0, 3.0), (0.5, 3 * np.exp(4 * 0.25))):
+    for tail, known in ((0.0, 3.0), (0.3, 3 * np.exp(4 * 0.09))):
         z = np.log(run(tail=tail, **noise).values.reshape(-1, 36))
         z -= z.mean(axis=0)
         assert z.std() == pytest.approx(np.sqrt(np.log1p(0.01)), rel=0.02)

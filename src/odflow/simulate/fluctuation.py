@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-LARGEST_CV = 3.0  # of a flow, whatever the power law says of small ones
+LARGEST_CV = 1.5  # of a flow, whatever the power law says of small ones
+LARGEST_SHOCK = 5.0  # standard deviations; it is exponentiated
 
 
 def wander(shape: tuple[int, ...], steps: float, rng: np.random.Generator) -> Floats:
@@ -36,11 +37,11 @@ def with_memory(shape: tuple[int, ...], config: BackboneConfig, rng: np.random.G
 
 
 def heavy_shocks(shape: tuple[int, ...], tail: float, rng: np.random.Generator) -> Floats:
-    """Independent shocks of unit variance: normal ones times a lognormal size of this spread."""
+    """Independent shocks of unit variance: normal ones times a lognormal size of this spread, not too large ones."""
     shocks = rng.standard_normal(shape)
     if tail:
         shocks *= np.exp(tail * rng.standard_normal(shape) - tail**2)
-    return np.asarray(shocks)
+    return np.asarray(np.clip(shocks, -LARGEST_SHOCK, LARGEST_SHOCK))
 
 
 def deviations(mean: Floats, config: BackboneConfig, factor: float, rng: np.random.Generator) -> Floats:

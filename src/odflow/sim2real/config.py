@@ -22,7 +22,7 @@ class ReweightConfig(TrainingConfig):
     inner_rate : float
         eta, their learning rate.
     weight_rate : float
-        Largest usual change of a weight's logit in one step (falls with the learning rate's decay).
+        Largest change of a logit when its sample is seen (falls as the learning rate does).
     real_batch : int
         Real samples in a batch.
     held_out : float

@@ -20,11 +20,13 @@ class State(nn.Module):
     """What is learnt: logits of samples or worlds, and the parameters of the network, all as buffers."""
 
     logits: Tensor
+    scale: Tensor
 
     def __init__(self, count: int, params: Params) -> None:
         super().__init__()
         first = next(iter(params.values()))
         self.register_buffer("logits", torch.zeros(count, dtype=first.dtype))
+        self.register_buffer("scale", torch.zeros((), dtype=first.dtype))
         self.names = list(params)
         for k, value in enumerate(params.values()):
             self.register_buffer(f"p{k}", value.detach().clone())
@@ -98,7 +100,10 @@ class Unrolled:
         touched = slope != 0
         if touched.any():
             size = slope[touched].square().mean().sqrt()
-            logits -= config.weight_rate * config.decay(step) * slope / size
+            import os
+            keep = float(os.environ.get("KEEP", "0.999"))
+            self.state.scale.copy_(torch.maximum(keep * self.state.scale, size))
+            logits -= config.weight_rate * config.decay(step) * slope / self.state.scale
         logits.copy_(spread_out(logits, config.least_effective))
 
 

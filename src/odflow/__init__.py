@@ -55,6 +55,7 @@ _MODULES = {
     "data": "odflow.traffic.datasets",
     "errors": "odflow.errors",
     "evaluate": "odflow.evaluate",
+    "simulate": "odflow.simulate",
     "testing": "odflow.testing",
 }
 
@@ -63,6 +64,7 @@ __all__ = ["__version__", *sorted(_HOMES), *sorted(_MODULES)]
 if TYPE_CHECKING:
     from odflow import errors as errors
     from odflow import evaluate as evaluate
+    from odflow import simulate as simulate
     from odflow import testing as testing
     from odflow.errors import OdflowError as OdflowError
     from odflow.estimate import DDPMTME as DDPMTME

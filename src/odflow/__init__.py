@@ -38,6 +38,15 @@ _HOMES = {
     "VAEConfig": "odflow.generate",
     "TrafficWGANGP": "odflow.generate",
     "WGANConfig": "odflow.generate",
+    "BackboneSimulator": "odflow.simulate",
+    "BackboneConfig": "odflow.simulate",
+    "BackboneRandomization": "odflow.simulate",
+    "Service": "odflow.simulate",
+    "randomize": "odflow.simulate",
+    "CellularSimulator": "odflow.simulate",
+    "CellularConfig": "odflow.simulate",
+    "CellService": "odflow.simulate",
+    "CounterSampler": "odflow.simulate",
     "reconcile": "odflow.estimate",
     "load": "odflow.estimate",
     "OdflowError": "odflow.errors",
@@ -46,6 +55,7 @@ _MODULES = {
     "data": "odflow.traffic.datasets",
     "errors": "odflow.errors",
     "evaluate": "odflow.evaluate",
+    "simulate": "odflow.simulate",
     "testing": "odflow.testing",
 }
 
@@ -54,6 +64,7 @@ __all__ = ["__version__", *sorted(_HOMES), *sorted(_MODULES)]
 if TYPE_CHECKING:
     from odflow import errors as errors
     from odflow import evaluate as evaluate
+    from odflow import simulate as simulate
     from odflow import testing as testing
     from odflow.errors import OdflowError as OdflowError
     from odflow.estimate import DDPMTME as DDPMTME
@@ -79,6 +90,15 @@ if TYPE_CHECKING:
     from odflow.network.model import Network as Network
     from odflow.network.model import Node as Node
     from odflow.network.routing import Routing as Routing
+    from odflow.simulate import BackboneConfig as BackboneConfig
+    from odflow.simulate import BackboneRandomization as BackboneRandomization
+    from odflow.simulate import BackboneSimulator as BackboneSimulator
+    from odflow.simulate import CellService as CellService
+    from odflow.simulate import CellularConfig as CellularConfig
+    from odflow.simulate import CellularSimulator as CellularSimulator
+    from odflow.simulate import CounterSampler as CounterSampler
+    from odflow.simulate import Service as Service
+    from odflow.simulate import randomize as randomize
     from odflow.traffic import datasets as data  # noqa: F401
     from odflow.traffic.counters import counters_to_loads as counters_to_loads
     from odflow.traffic.counters import read_interfaces as read_interfaces

@@ -70,6 +70,9 @@ def build(config: Path | None = None) -> App:
             app.command(command, group=group, help_epilogue="")
     app.command(fit(learn))
     app.command(network(graph))
+    simulated = "Simulate the traffic of a network, for which nothing but its topology is needed."
+    # its options are the fields of a configuration
+    app.command("odflow.cli.simulate:simulate", name="simulate", help=simulated, group=learn)
     app.command(data(check))
     # its options are the fields of configurations that live in heavy modules
     app.command("odflow.cli.benchmark:benchmark", name="benchmark", help=BENCHMARK, group=check)

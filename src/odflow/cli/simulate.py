@@ -1,0 +1,92 @@
+"""``odflow simulate``: traffic matrices, link loads and routing of a network without any history."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Group, Parameter
+
+import odflow.cli.options as opt
+from odflow.cli.console import Console, duration, rate
+from odflow.cli.inputs import ARRAYS, ROUTINGS, check_output, open_network
+from odflow.simulate.config import BackboneConfig
+
+Traffic = Annotated[BackboneConfig, Parameter(name="*", group=Group("Traffic", sort_key=9))]
+
+
+def simulate(
+    network: str,
+    /,
+    *,
+    output: opt.Output,
+    traffic: Traffic = BackboneConfig(),  # noqa: B008  (frozen)
+    seed: opt.Seed = 0,
+    loads: Path | None = None,
+    routing: Path | None = None,
+    metric: opt.Metric = "metric",
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    config: opt.Config = None,
+) -> None:
+    """Simulate the traffic of a network, for which nothing but its topology is needed.
+
+    Mean demands by gravity with lognormal residuals, daily and weekly rhythm in local time, fluctuations with memory,
+    drift, bursts, flash crowds. Every effect is an option in field units.
+
+    For example:
+
+        odflow simulate topohub:sndlib/germany50 -o tm.nc --weeks 4 --interval 15min
+        odflow simulate net.graphml -o tm.nc --loads loads.nc --routing routing.nc --seed 1
+
+    Parameters
+    ----------
+    network : str
+        Topology file, or `topohub:GROUP/NAME`.
+    loads : Path
+        Also write the link loads, with links that fail and metrics that change.
+    routing : Path
+        Also write the routing behind them, epoch by epoch (`.nc` or `.csv`).
+    """
+    from odflow.cli.summary import end_of, when
+    from odflow.simulate.backbone import BackboneSimulator
+    from odflow.traffic.files import write
+
+    console = Console(quiet or json)
+    check_output(output, ARRAYS, [network])
+    if loads is not None:
+        check_output(loads, ARRAYS, [network, output])
+    if routing is not None:
+        check_output(routing, ROUTINGS, [network, output, loads])
+    simulator = BackboneSimulator(open_network(network), traffic)
+    epochs = simulator.epochs(seed, metric=metric) if loads is not None or routing is not None else None
+    demands = simulator.run(seed)
+    write(demands, output)
+    if epochs is not None and loads is not None:
+        write(epochs.loads(demands), loads)
+    if epochs is not None and routing is not None:
+        epochs.write(routing)
+    total = demands.sum(("origin", "destination")).values
+    nodes, steps = demands.sizes["origin"], demands.sizes["time"]
+    first, last = when(demands["time"].values[0]), when(end_of(demands))
+    if json:
+        Console().json(
+            {
+                "nodes": nodes,
+                "intervals": steps,
+                "interval_s": traffic.interval_s,
+                "first": first,
+                "last": last,
+                "seed": seed,
+                "total_mean": total.mean(),
+                "total_min": total.min(),
+                "total_max": total.max(),
+                "routing_epochs": None if epochs is None else len(epochs.routings),
+            }
+        )
+    span = f"{steps:,} x {duration(traffic.interval_s)}, {first} to {last} UTC"
+    console.say(f"{output}: {nodes} x {nodes} demands, {span}")
+    rows = [("total traffic", f"mean {rate(total.mean())}, from {rate(total.min())} to {rate(total.max())}")]
+    if epochs is not None:
+        rows.append(("routing", f"{len(epochs.routings)} epochs"))
+    console.fields(rows)

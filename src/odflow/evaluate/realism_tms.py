@@ -1,0 +1,222 @@
+"""Statistics of traffic matrices by which simulated traffic is compared with real one.
+
+All take flat TMs x, shape (T, flows), in bit/s, row-major by origin, without missing values, at a constant interval,
+and ignore flows without traffic where a ratio would have no meaning.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from odflow.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+HOUR_S, DAY_S = 3600.0, 86400.0
+NEGLIGIBLE = 1e-3  # of the mean demand
+
+
+@dataclass(frozen=True)
+class TMStatistics:
+    """What simulated TMs should have in common with real ones.
+
+    Parameters
+    ----------
+    gini : float
+        Inequality of mean demands, 0 (all alike) to 1.
+    top_tenth : float
+        Share of the traffic in the largest tenth of the flows.
+    rank_slope : float
+        Slope of log mean demand against rank / flows, over the flows between the ranks of 10 % and 90 %.
+    self_share : float
+        Share of the traffic that leaves where it entered.
+    gravity_error : float
+        ``sum |m - g| / sum m`` of the mean TM m and its gravity model g.
+    reciprocity : float
+        Correlation of ``log m[o, d]`` and ``log m[d, o]`` beyond gravity.
+    energy_1, energy_5 : float
+        Share of the variance of standardised flows along the first one and five principal axes (Lakhina et al. 2004).
+    daily_swing : float
+        Busiest over quietest hour of the mean working day, whole network.
+    busy_hour : float
+        UTC hour of the busiest hour of the mean working day, 0 to 24.
+    weekend : float
+        Mean level on weekends over that of working days.
+    correlation_step, correlation_hour, correlation_day, correlation_week : float
+        Autocorrelation of flows at one interval, one hour, one day, one week: mean weighted by volume. NaN where the
+        series is shorter than twice the lag.
+    variation : float
+        Coefficient of variation of flows within hours, mean weighted by volume.
+    power : float
+        Exponent of the variance within hours against the mean, over flows (least squares of logarithms).
+    kurtosis : float
+        Median over flows of the excess kurtosis of increments of log demand, as ``log10(3 + excess)``.
+    zeros : float
+        Share of demands that are 0.
+    """
+
+    gini: float
+    top_tenth: float
+    rank_slope: float
+    self_share: float
+    gravity_error: float
+    reciprocity: float
+    energy_1: float
+    energy_5: float
+    daily_swing: float
+    busy_hour: float
+    weekend: float
+    correlation_step: float
+    correlation_hour: float
+    correlation_day: float
+    correlation_week: float
+    variation: float
+    power: float
+    kurtosis: float
+    zeros: float
+
+
+def tm_statistics(x: Floats, start_s: float, interval_s: float) -> TMStatistics:
+    """All statistics of TMs (T, flows) that begin at `start_s` (unix seconds, UTC).
+
+    Raises
+    ------
+    DataError
+        If they hold gaps or no traffic, or span less than a week.
+    """
+    x = np.asarray(x, dtype=float)
+    if not np.isfinite(x).all() or not x.any():
+        raise DataError("statistics of TMs need complete ones with traffic; leave incomplete TMs out")
+    if len(x) * interval_s < 7 * DAY_S - interval_s:
+        raise DataError(f"statistics of TMs need a week of them, these are {len(x) * interval_s / DAY_S:.1f} days")
+    mean = x.mean(axis=0)
+    time = start_s + np.arange(len(x)) * interval_s
+    swing, busy, weekend = rhythm(x.sum(axis=1), time)
+    lags = [max(1, round(lag / interval_s)) for lag in (interval_s, HOUR_S, DAY_S, 7 * DAY_S)]
+    step, hour, day, week = (autocorrelation(x, lag) for lag in lags)
+    within = variance_within(x, max(2, round(HOUR_S / interval_s)))
+    first, five = energies(x, (1, 5))
+    return TMStatistics(
+        gini=gini(mean),
+        top_tenth=float(np.sort(mean)[::-1][: max(1, len(mean) // 10)].sum() / mean.sum()),
+        rank_slope=rank_slope(mean),
+        self_share=float(np.trace(square(mean)) / mean.sum()),
+        gravity_error=float(np.abs(square(mean) - gravity(square(mean))).sum() / mean.sum()),
+        reciprocity=reciprocity(square(mean)),
+        energy_1=first,
+        energy_5=five,
+        daily_swing=swing,
+        busy_hour=busy,
+        weekend=weekend,
+        correlation_step=step,
+        correlation_hour=hour,
+        correlation_day=day,
+        correlation_week=week,
+        variation=float((np.sqrt(within) * (mean > 0)).sum() / mean.sum()),
+        power=power_law(mean, within),
+        kurtosis=kurtosis(x),
+        zeros=float((x == 0).mean()),
+    )
+
+
+def square(mean: Floats) -> Floats:
+    """Flat demands (flows,) as (n, n)."""
+    n = round(len(mean) ** 0.5)
+    return mean.reshape(n, n)
+
+
+def gini(mean: Floats) -> float:
+    """Gini coefficient: half the mean absolute difference of two flows, relative to the mean."""
+    ordered = np.sort(mean)
+    n = len(ordered)
+    return float((2 * np.arange(1, n + 1) - n - 1) @ ordered / (n * ordered.sum()))
+
+
+def rank_slope(mean: Floats) -> float:
+    """Slope of the logarithm of mean demands against relative rank, in the middle four fifths of those with traffic."""
+    logs = np.log(np.sort(mean[mean > 0])[::-1])
+    n = len(logs)
+    part = slice(n // 10, n - n // 10)
+    if n < 10:
+        return float("nan")
+    return float(np.polyfit((np.arange(n) / n)[part], logs[part], 1)[0])
+
+
+def gravity(tm: Floats) -> Floats:
+    """What goes in times what comes out, over the total: (n, n) from (n, n)."""
+    return np.asarray(np.outer(tm.sum(axis=1), tm.sum(axis=0)) / tm.sum())
+
+
+def reciprocity(tm: Floats) -> float:
+    """Correlation of both directions' log residuals from gravity, over pairs that exchange traffic both ways."""
+    above, below = np.triu_indices(len(tm), 1)
+    floor = NEGLIGIBLE * tm.mean()
+    both = (tm[above, below] > floor) & (tm[below, above] > floor)
+    if both.sum() < 3:
+        return float("nan")
+    residual = np.log(np.maximum(tm, floor) / np.maximum(gravity(tm), floor))
+    return float(np.corrcoef(residual[above, below][both], residual[below, above][both])[0, 1])
+
+
+def energies(x: Floats, counts: tuple[int, ...]) -> tuple[float, ...]:
+    """Share of the variance of standardised flows along the first principal axes."""
+    deviation = x.std(axis=0)
+    varies = deviation > NEGLIGIBLE * x.mean()
+    z = (x[:, varies] - x[:, varies].mean(axis=0)) / deviation[varies]
+    value = np.linalg.eigvalsh(z.T @ z)[::-1]
+    return tuple(float(value[:count].sum() / value.sum()) for count in counts)
+
+
+def rhythm(total: Floats, time: Floats) -> tuple[float, float, float]:
+    """Daily swing and busiest hour of working days, and the level of weekends relative to them."""
+    hour = (time % DAY_S / HOUR_S).astype(int)
+    weekend = (time - 4 * DAY_S) % (7 * DAY_S) >= 5 * DAY_S  # 1970-01-05 was a Monday
+    if weekend.all() or not weekend.any():
+        raise DataError("statistics of TMs need working days and a weekend")
+    sums = np.bincount(hour[~weekend], total[~weekend], 24) / np.maximum(np.bincount(hour[~weekend], minlength=24), 1)
+    angle = np.angle(np.exp(2j * np.pi * (np.arange(24) + 0.5) / 24) @ (sums - sums.mean())) % (2 * np.pi)
+    level = float(total[weekend].mean() / total[~weekend].mean())
+    return float(sums.max() / max(sums.min(), 1e-12)), float(angle * 24 / (2 * np.pi)), level
+
+
+def autocorrelation(x: Floats, lag: int) -> float:
+    """Mean over flows, weighted by volume, of the autocorrelation at a lag; NaN if the series is too short."""
+    if len(x) < 2 * lag:
+        return float("nan")
+    weight = x.sum(axis=0)
+    z = x - x.mean(axis=0)
+    variance = (z**2).mean(axis=0)
+    varies = variance > 0
+    found = (z[lag:, varies] * z[:-lag, varies]).mean(axis=0) / variance[varies]
+    return float(np.average(found, weights=weight[varies]))
+
+
+def variance_within(x: Floats, run: int) -> Floats:
+    """Variance of flows within runs of so many intervals, mean over the runs, shape (flows,)."""
+    whole = x[: len(x) // run * run].reshape(-1, run, x.shape[1])
+    return np.asarray(whole.var(axis=1, ddof=1).mean(axis=0))
+
+
+def power_law(mean: Floats, variance: Floats) -> float:
+    """Exponent c of ``variance = a * mean ** c``, least squares of logarithms, over flows that count."""
+    used = (mean > NEGLIGIBLE * mean.mean()) & (variance > 0)
+    if used.sum() < 3:
+        return float("nan")
+    return float(np.polyfit(np.log(mean[used]), np.log(variance[used]), 1)[0])
+
+
+def kurtosis(x: Floats) -> float:
+    """``log10`` of the kurtosis of increments of log demand, median over flows that are not negligible."""
+    mean = x.mean(axis=0)
+    used = mean > 10 * NEGLIGIBLE * mean.mean()
+    change = np.diff(np.log(x[:, used] + 0.1 * mean[used]), axis=0)
+    change -= change.mean(axis=0)
+    second = (change**2).mean(axis=0)
+    fourth = (change**4).mean(axis=0)
+    return float(np.log10(np.median(fourth[second > 0] / second[second > 0] ** 2)))

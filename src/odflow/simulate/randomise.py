@@ -1,0 +1,160 @@
+"""Domain randomisation: a distribution over every parameter of a simulator; one seed gives one world."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, fields, replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from odflow.errors import UsageError
+from odflow.simulate.backbone import BackboneSimulator
+from odflow.simulate.config import BackboneConfig
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Range = tuple[float, float]
+_DRAW = 20  # stream of random numbers
+_LOG_FROM = 3.0  # ranges that span this factor are drawn on a logarithmic scale
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneRandomization:
+    """Ranges of parameters of :class:`BackboneConfig`, drawn independently.
+
+    Uniformly, or uniformly in the logarithm where the upper end is at least three times the lower one and both are
+    above 0. Both ends equal keep a parameter fixed. Parameters without a range here are those of the simulator.
+
+    Raises
+    ------
+    UsageError
+        If a range is empty, or an end of one makes no sense as a parameter.
+    """
+
+    mass_spread: Range = (0.6, 1.6)
+    direction_spread: Range = (0.1, 0.8)
+    friction: Range = (0.0, 1.5)
+    residual_spread: Range = (0.5, 1.8)
+    reciprocity: Range = (0.0, 0.9)
+    silent: Range = (0.0, 0.1)
+    self_share: Range = (0.0, 2.0)
+    daily_swing: Range = (1.2, 4.0)
+    busy_hour: Range = (11.0, 23.0)
+    busy_hour_spread: Range = (0.5, 4.0)
+    second_peak: Range = (0.0, 0.5)
+    swing_spread: Range = (0.1, 1.0)
+    weekend: Range = (0.5, 1.2)
+    weekend_spread: Range = (0.0, 0.3)
+    variation: Range = (0.1, 0.8)
+    variation_spread: Range = (0.2, 1.0)
+    power: Range = (1.2, 1.9)
+    white: Range = (0.1, 0.9)
+    memory_min: Range = (10.0, 240.0)
+    long_share: Range = (0.2, 0.8)
+    long_memory_h: Range = (4.0, 48.0)
+    tail: Range = (0.0, 1.2)
+    shared: Range = (0.0, 0.6)
+    drift: Range = (0.1, 0.8)
+    drift_days: Range = (2.0, 30.0)
+    shifts_per_year: Range = (0.0, 20.0)
+    shift_spread: Range = (0.2, 1.5)
+    growth: Range = (1.0, 2.0)
+    bursts_per_week: Range = (0.0, 10.0)
+    burst_size: Range = (0.5, 5.0)
+    burst_minutes: Range = (5.0, 60.0)
+    flash_crowds_per_week: Range = (0.0, 3.0)
+    flash_factor: Range = (1.2, 5.0)
+    flash_hours: Range = (0.5, 6.0)
+    sampling: Range = (0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in self.ranges.items():
+            if not low <= high:
+                raise UsageError(f"range of {name} is {low} to {high}, expected the lower end first")
+            for end in (low, high):
+                replace(BackboneConfig(), **{name: end})  # type: ignore[arg-type]
+
+    @property
+    def ranges(self) -> dict[str, Range]:
+        """All of them, by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def draw(self, base: BackboneConfig, seed: int) -> BackboneConfig:
+        """A configuration at random; what has no range is as in `base`."""
+        rng = np.random.default_rng((seed, _DRAW))
+        drawn = {name: _draw(low, high, rng.random()) for name, (low, high) in self.ranges.items()}
+        return replace(base, **drawn)  # type: ignore[arg-type]
+
+
+def _draw(low: float, high: float, share: float) -> float:
+    if low > 0 and high >= _LOG_FROM * low:
+        return float(low * (high / low) ** share)
+    return low + (high - low) * share
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """One draw of a randomised simulator.
+
+    Parameters
+    ----------
+    seed : int
+        Of this world: ``BackboneSimulator(network, config).run(seed)`` gives its demands again.
+    config : BackboneConfig
+    demands : DataArray
+        bit/s.
+    """
+
+    seed: int
+    config: BackboneConfig
+    demands: xr.DataArray
+
+
+def randomize(
+    simulator: BackboneSimulator, randomization: BackboneRandomization, n: int, seed: int = 0, *, workers: int = 0
+) -> Iterator[World]:
+    """Simulate independent worlds, one after the other, without holding more than a few in memory.
+
+    Parameters
+    ----------
+    simulator : BackboneSimulator
+        Network, and configuration of what is not randomised.
+    randomization : BackboneRandomization
+    n : int
+        Number of worlds.
+    seed : int
+        The worlds are a pure function of it, whatever the number of workers.
+    workers : int
+        Processes beside this one; 0 = none.
+
+    Yields
+    ------
+    World
+
+    Raises
+    ------
+    UsageError
+        If `n` or `workers` is negative.
+    """
+    if n < 0 or workers < 0:
+        raise UsageError(f"n is {n} and workers is {workers}, expected numbers of 0 or more")
+    seeds = np.random.SeedSequence(seed).generate_state(n, np.uint32).tolist()
+    tasks = ((simulator, randomization, int(one)) for one in seeds)
+    if not workers:
+        yield from map(_world, tasks)
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        waiting = [pool.submit(_world, task) for task in islice(tasks, 2 * workers)]
+        while waiting:
+            yield waiting.pop(0).result()
+            waiting += [pool.submit(_world, task) for task in islice(tasks, 1)]
+
+
+def _world(task: tuple[BackboneSimulator, BackboneRandomization, int]) -> World:
+    simulator, randomization, seed = task
+    config = randomization.draw(simulator.config, seed)
+    return World(seed, config, replace(simulator, config=config).run(seed))

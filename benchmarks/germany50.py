@@ -82,7 +82,7 @@ def write(folder: Path) -> None:
     steps = [[f"`{one.command}`", f"{one.seconds:.0f} s", f"{one.peak_mib:,.0f} MiB"] for one in ran]
     errors = [[words, f"{tre:.3f}"] for words, tre in scores.items()]
     parts = [
-        INTRODUCTION,
+        INTRODUCTION.strip(),
         "\n".join(provenance("python -m benchmarks germany50", 0).lines()),
         markdown_table(["command", "time", "peak memory"], steps),
         markdown_table(["estimate", "mean TRE"], errors),

@@ -96,7 +96,7 @@ def tm_statistics(x: Floats, start_s: float, interval_s: float) -> TMStatistics:
     if len(x) * interval_s < 7 * DAY_S - interval_s:
         raise DataError(f"statistics of TMs need a week of them, these are {len(x) * interval_s / DAY_S:.1f} days")
     mean = x.mean(axis=0)
-    time = start_s + np.arange(len(x)) * interval_s
+    time = np.arange(len(x), dtype=np.float64) * interval_s + start_s
     swing, busy, weekend = rhythm(x.sum(axis=1), time)
     lags = [max(1, round(lag / interval_s)) for lag in (interval_s, HOUR_S, DAY_S, 7 * DAY_S)]
     step, hour, day, week = (autocorrelation(x, lag) for lag in lags)

@@ -198,7 +198,7 @@ def _presence(time: NDArray[np.datetime64]) -> Floats:
     hour, weekend = seconds % DAY_S / 3600, seconds % (7 * DAY_S) >= 5 * DAY_S
     found = np.empty((len(time), 4))
     for k in range(4):
-        work, free = (np.interp(hour, *zip(*knots[k], strict=True)) for knots in (_WORKDAY, _WEEKEND))
+        work, free = (np.interp(hour, *np.array(knots[k], dtype=float).T) for knots in (_WORKDAY, _WEEKEND))
         found[:, k] = np.where(weekend, free, work)
     return np.asarray(found / found.sum(axis=1, keepdims=True))
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from benchmarks.ddpm_tme import words
+from benchmarks.ddpm_tme.budgets import full_table
 from benchmarks.ddpm_tme.checks import Check, checks, titled, verdict
 from benchmarks.ddpm_tme.collect import Found, collect
 from benchmarks.ddpm_tme.figures import write_figures
@@ -66,7 +67,7 @@ def text(found: Found, found_checks: list[Check], figures: Captions, runner: Run
     parts += _synthesis(found)
     parts += ["## Time and memory", words.COSTS, cost_table(found)]
     parts += ["Generators of the synthesis benchmark:", generator_table(found)]
-    parts += ["## Figures"]
+    parts += ["## Full configurations", words.FULL, full_table(runner, found), "## Figures"]
     for net in nets:
         parts += [f"![{caption}](figures/{file})\n\n{caption}" for file, caption in figures.get(net, [])]
         if not figures.get(net):

@@ -44,6 +44,9 @@ ABLATIONS = """What parts of the method are worth: ddpm-tme trained on all weeks
 same in all rows; every {thin}th test TM. *start-only* moves x_T alone without injected noise (eta = 0), as the
 published code does; *no-prior* is algorithm 2 as printed, without a weight on unlikely noises; *four-starts* is the
 mean over the four nearest starts."""
+FULL = """The published sizes, where they are known: for a GPU (`python -m benchmarks ddpm-tme --full --device cuda`),
+or for hours of a CPU. All other tables of this page are of the configurations for two CPU cores, unless they say
+otherwise."""
 COSTS = """Seconds are wall-clock, one process. *starts* decodes the noise sets, *optimise* chooses among them and moves
 the noises, *week* is all of the estimation. A step moves all noises of one batch. Memory is the peak of the whole
 process, the data included."""

@@ -80,6 +80,7 @@ def main() -> None:
     options.add_argument("--datasets", nargs="+", default=list(WEEK), choices=list(WEEK))
     options.add_argument("--back", nargs="+", type=int, default=[1], help="weeks from the end of the training part")
     options.add_argument("--only", default="", help="only diffusions whose name has this in it, and no rivals")
+    options.add_argument("--seed", type=int, default=0, help="of the trainings")
     options.add_argument("--threads", type=int, default=1)
     chosen = options.parse_args()
     torch.set_num_threads(chosen.threads)
@@ -91,14 +92,14 @@ def main() -> None:
             if chosen.only not in words:
                 continue
             print(f"{where}: diffusion, {words}", flush=True)
-            model = of.TrafficDiffusion(config).fit(past)
+            model = of.TrafficDiffusion(replace(config, seed=chosen.seed)).fit(past)
             for fields in INVERSIONS if words == "default" else INVERSIONS[:1]:
                 show(str(fields or "default"), of.DDPMTME(generator=model, **fields), data, now)  # type: ignore[arg-type]
         if chosen.only:
             continue
         for generator, kind in ((of.TrafficVAE, of.VAETME), (of.TrafficWGANGP, of.WGANTME)):
             print(f"{where}: {generator.__name__}", flush=True)
-            rival = generator(kind()._default_config()).fit(past)
+            rival = generator(replace(kind()._default_config(), seed=chosen.seed)).fit(past)
             for fields in RIVALS:
                 show(str(fields or "default"), kind(generator=rival, **fields), data, now)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from benchmarks.ddpm_tme.checks import titled
-from benchmarks.ddpm_tme.collect import Found
+from benchmarks.ddpm_tme.collect import TRE, Found
 from benchmarks.ddpm_tme.jobs import SYNTHESIS, Job
 from benchmarks.ddpm_tme.running import Runner
+from benchmarks.ddpm_tme.tables import NOT_RUN
 from odflow.evaluate.learned import LEARNED, training_history
 from odflow.evaluate.report import markdown_table
 from odflow.evaluate.synthesis import GENERATORS
@@ -24,10 +25,8 @@ def full_table(runner: Runner, found: Found) -> str:
             estimator = runner.estimator(Job(net, method, full=True))
             assert isinstance(estimator.generator, GeneratorConfig)
             generator = estimator.generator_type(estimator.generator)
-            values = [
-                found.values(net, method, stage, ("all", "tre", "mean"), full=True) for stage in ("own", "projected")
-            ]
-            results = [f"{each[0]:.3f}" if each else "*not run*" for each in values]
+            values = [found.values(net, method, stage, TRE, full=True) for stage in ("own", "projected")]
+            results = [f"{each[0]:.3f}" if each else NOT_RUN for each in values]
             rows.append([method, titled(net), *_size(generator, flows, tms), *results])
         for name in GENERATORS:
             generator = runner.generator(name, Job(net, SYNTHESIS, full=True))

@@ -25,6 +25,7 @@ from odflow.evaluate.scores import score
 from odflow.evaluate.synthesis import GENERATORS, SynthesisBenchmark
 from odflow.evaluate.synthesis import run as run_synthesis
 from odflow.generate.config import GeneratorConfig
+from odflow.traffic.histories import last_weeks
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -150,7 +151,7 @@ class Runner:
             "costs": {**asdict(costs), "step_s": costs.step_s, "total_s": costs.total_s},
             "intervals": truth.sizes["time"],
             "history_tms": history.sizes["time"],
-            "left_out": _rows(data, job.weeks) - history.sizes["time"],
+            "left_out": last_weeks(data.train, job.weeks).sizes["time"] - history.sizes["time"],
             "settings": _parts(estimator),
             "scores": plain(scores),
         }
@@ -197,13 +198,6 @@ def _parts(estimator: GenerativeEstimator) -> dict[str, Any]:
     given = estimator.generator
     config = given if isinstance(given, GeneratorConfig) or given is None else given.config
     return {"parameters": own, "generator": asdict(config) if config else {}}
-
-
-def _rows(data: Dataset, weeks: int) -> int:
-    from odflow.estimate.priors import WEEK
-
-    count = data.train.sizes["time"]
-    return min(count, round(weeks * WEEK / data.train.attrs["interval_s"])) if weeks else count
 
 
 @cache

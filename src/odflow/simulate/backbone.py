@@ -10,12 +10,13 @@ import xarray as xr
 
 from odflow import labels
 from odflow.errors import UsageError
-from odflow.simulate.config import DAY_S, BackboneConfig
+from odflow.simulate.config import BackboneConfig
 from odflow.simulate.events import YEAR_DAYS, bursts, flash_crowds, level_shifts
 from odflow.simulate.fluctuation import deviations, heavy_shocks, wander, with_memory
 from odflow.simulate.outages import routing_epochs
 from odflow.simulate.rhythm import node_rhythm
 from odflow.simulate.space import mean_matrix, service_means
+from odflow.simulate.span import DAY_S, random_stream
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,8 +63,7 @@ class BackboneSimulator:
     @property
     def times(self) -> NDArray[np.datetime64]:
         """UTC starts of the intervals."""
-        step = np.timedelta64(round(self.config.interval_s * 1e9), "ns")
-        return np.asarray(labels.as_times([self.config.start])[0] + np.arange(self.config.steps) * step)
+        return self.config.times
 
     def run(self, seed: int = 0) -> xr.DataArray:
         """Simulate.
@@ -80,15 +80,15 @@ class BackboneSimulator:
         """
         config, time = self.config, self.times
         n = len(self.network.nodes)
-        mean = mean_matrix(self.network, config, _rng(seed, _SPACE))
-        means = service_means(mean, config, _rng(seed, _MIX))
+        mean = mean_matrix(self.network, config, random_stream(seed, _SPACE))
+        means = service_means(mean, config, random_stream(seed, _MIX))
         x = np.empty((len(means), config.steps, n, n))
         for k, service in enumerate(config.services or (None,)):
             self._service(x[k], means[k], service, time, seed, k)
         week = max(1, round(7 * DAY_S / config.interval_s))
         x *= config.total / (x[:, :week].sum(axis=(0, 2, 3)).mean() or 1.0)
         if config.sampling > 1:
-            _sample_packets(x, config, _rng(seed, _SAMPLING))
+            _sample_packets(x, config, random_stream(seed, _SAMPLING))
         return self._labelled(x, time, seed)
 
     def epochs(self, seed: int = 0, *, metric: str = "metric") -> RoutingEpochs:
@@ -106,24 +106,24 @@ class BackboneSimulator:
         NetworkError, RoutingError
             As there.
         """
-        return routing_epochs(self.network, self.config, self.times, _rng(seed, _LINKS), metric)
+        return routing_epochs(self.network, self.config, self.times, random_stream(seed, _LINKS), metric)
 
     def _service(
         self, x: Floats, mean: Floats, service: Service | None, time: NDArray[np.datetime64], seed: int, place: int
     ) -> None:
         """Fill x (T, n, n) with one service's traffic, relative to the average demand."""
         config, n = self.config, len(mean)
-        daily, weekly = node_rhythm(self.network, config, service, time, _rng(seed, _RHYTHM))
+        daily, weekly = node_rhythm(self.network, config, service, time, random_stream(seed, _RHYTHM))
         # what the flows of a node have in common is the same for all services
-        nodes = _rng(seed, _NODES)
+        nodes = random_stream(seed, _NODES)
         sends, receives = (with_memory((config.steps, n), config, nodes) for _ in range(2))
-        flash = flash_crowds(config.steps, n, config, _rng(seed, _FLASH))
+        flash = flash_crowds(config.steps, n, config, random_stream(seed, _FLASH))
         years = np.arange(config.steps) * config.interval_s / DAY_S / YEAR_DAYS
         common = flash * (config.growth**years)[:, None]
         factor = 1.0 if service is None else service.variation
         remembered, shared = np.sqrt(1 - config.white), np.sqrt(config.shared / 2)
         for o in range(n):
-            rng = _rng(seed, _FLOWS, place, o)
+            rng = random_stream(seed, _FLOWS, place, o)
             swing = np.exp(config.swing_spread * rng.standard_normal(n))
             log_level = swing * (daily[:, [o]] + daily) / 2 + (weekly[:, [o]] + weekly) / 2
             if config.drift:
@@ -157,7 +157,3 @@ def _sample_packets(x: Floats, config: BackboneConfig, rng: np.random.Generator)
     for part in x.reshape(-1, x.shape[-1]):
         packets = part / unit
         part[:] = np.where(packets < _COUNTED, rng.poisson(np.minimum(packets, _COUNTED)), packets) * unit
-
-
-def _rng(seed: int, *stream: int) -> np.random.Generator:
-    return np.random.default_rng((seed, *stream))

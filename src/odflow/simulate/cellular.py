@@ -9,20 +9,18 @@ import numpy as np
 import xarray as xr
 from scipy.sparse import csr_array
 
-from odflow import labels
 from odflow.errors import DataError
 from odflow.simulate.cellular_config import CellService, CellularConfig
 from odflow.simulate.city import City, make_city
-from odflow.simulate.config import DAY_S
 from odflow.simulate.events import YEAR_DAYS
 from odflow.simulate.fluctuation import wander
+from odflow.simulate.span import DAY_S, is_weekend, random_stream, week_seconds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
 
-_MONDAY = np.datetime64("1970-01-05", "ns")
 _CITY, _NOISE, _CROWDS, _FAILURES, _SESSIONS = range(30, 35)  # streams of random numbers
 # share of mobile people at each kind of place by hour of a working day and of a weekend day: knots (hour, share)
 _WORKDAY = (
@@ -80,8 +78,7 @@ class CellularSimulator:
     @property
     def times(self) -> NDArray[np.datetime64]:
         """Starts of the intervals, local time."""
-        step = np.timedelta64(round(self.config.interval_s * 1e9), "ns")
-        return np.asarray(labels.as_times([self.config.start])[0] + np.arange(self.config.steps) * step)
+        return self.config.times
 
     def run(self, seed: int = 0) -> xr.DataArray:
         """Simulate.
@@ -93,7 +90,7 @@ class CellularSimulator:
             Same seed, same bytes.
         """
         config = self.config
-        city = make_city(config, _rng(seed, _CITY), self.stations)
+        city = make_city(config, random_stream(seed, _CITY), self.stations)
         people = self._people(city, seed)
         change = self._change(len(city.stations), seed)
         works = self._works(len(city.stations), seed)
@@ -103,7 +100,7 @@ class CellularSimulator:
             use = np.einsum("tsl,l->ts", people, np.array(service.affinity) / np.mean(service.affinity))
             rate = service.sessions_per_day * config.interval_s / DAY_S
             expected = rate * habit[:, None] * use * change * works
-            out[:, :, k] = _volumes(expected, service, _rng(seed, _SESSIONS, k))
+            out[:, :, k] = _volumes(expected, service, random_stream(seed, _SESSIONS, k))
         return self._labelled(out, city, seed)
 
     def _people(self, city: City, seed: int) -> Floats:
@@ -123,7 +120,7 @@ class CellularSimulator:
         return np.asarray(people)
 
     def _add_crowds(self, people: Floats, city: City, seed: int) -> None:
-        config, rng = self.config, _rng(seed, _CROWDS)
+        config, rng = self.config, random_stream(seed, _CROWDS)
         steps = config.steps
         length = max(1, round(config.crowd_hours * 3600 / config.interval_s))
         weight = city.density * city.land[:, 2]
@@ -135,7 +132,7 @@ class CellularSimulator:
 
     def _change(self, stations: int, seed: int) -> Floats:
         """Factor of chance with memory on what people use, shape (T, S), 1 on average."""
-        config, rng = self.config, _rng(seed, _NOISE)
+        config, rng = self.config, random_stream(seed, _NOISE)
         hour = 3600 / config.interval_s
         own = wander((config.steps, stations), config.memory_h * hour, rng)
         common = wander((config.steps, 1), config.memory_h * hour, rng)
@@ -146,7 +143,7 @@ class CellularSimulator:
 
     def _works(self, stations: int, seed: int) -> Floats:
         """1, and 0 where a station is down, shape (T, S)."""
-        config, rng = self.config, _rng(seed, _FAILURES)
+        config, rng = self.config, random_stream(seed, _FAILURES)
         works = np.ones((config.steps, stations))
         years = config.steps * config.interval_s / DAY_S / YEAR_DAYS
         for station in range(stations):
@@ -194,8 +191,8 @@ class CellularSimulator:
 
 def _presence(time: NDArray[np.datetime64]) -> Floats:
     """Share of mobile people at each kind of place, shape (T, 4), sums to 1."""
-    seconds = (time - _MONDAY) / np.timedelta64(1, "s")
-    hour, weekend = seconds % DAY_S / 3600, seconds % (7 * DAY_S) >= 5 * DAY_S
+    seconds = week_seconds(time)
+    hour, weekend = seconds % DAY_S / 3600, is_weekend(seconds)
     found = np.empty((len(time), 4))
     for k in range(4):
         work, free = (np.interp(hour, *np.array(knots[k], dtype=float).T) for knots in (_WORKDAY, _WEEKEND))
@@ -205,13 +202,12 @@ def _presence(time: NDArray[np.datetime64]) -> Floats:
 
 def _habit(service: CellService, time: NDArray[np.datetime64]) -> Floats:
     """How much a person uses a service over the day and the week, mean 1 over working days."""
-    seconds = (time - _MONDAY) / np.timedelta64(1, "s")
+    seconds = week_seconds(time)
     turn = 2 * np.pi / 24
     amplitude = np.log(service.swing) / 2
     day = np.exp(amplitude * np.cos(turn * (seconds / 3600 - service.busy_hour)))
     whole = np.exp(amplitude * np.cos(turn * np.arange(0, 24, 0.1)))
-    weekend = seconds % (7 * DAY_S) >= 5 * DAY_S
-    return np.asarray(day / whole.mean() * np.where(weekend, service.weekend, 1.0))
+    return np.asarray(day / whole.mean() * np.where(is_weekend(seconds), service.weekend, 1.0))
 
 
 def _volumes(expected: Floats, service: CellService, rng: np.random.Generator) -> Floats:
@@ -222,7 +218,3 @@ def _volumes(expected: Floats, service: CellService, rng: np.random.Generator) -
     relative = np.expm1(service.size_spread**2)  # squared coefficient of variation of one session
     spread = np.sqrt(np.log1p(relative / np.maximum(count, 1.0)))
     return np.asarray(count * service.size * np.exp(spread * rng.standard_normal(count.shape) - spread**2 / 2))
-
-
-def _rng(seed: int, *stream: int) -> np.random.Generator:
-    return np.random.default_rng((seed, *stream))

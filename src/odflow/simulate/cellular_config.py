@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
-from odflow import labels
 from odflow.errors import UsageError
-from odflow.simulate.config import DAY_S
+from odflow.simulate.span import Span
 
 LAND_USES = ("residential", "business", "leisure", "transit")
 
@@ -93,7 +92,7 @@ CELL_SERVICES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class CellularConfig:
+class CellularConfig(Span):
     """Parameters of ``CellularSimulator``; *spread* is the standard deviation of a natural logarithm.
 
     Parameters
@@ -185,6 +184,8 @@ class CellularConfig:
     failures_per_year: float = 2.0
     repair_h: float = 4.0
 
+    usual: ClassVar[str] = "10min"
+
     def __post_init__(self) -> None:
         for name in _POSITIVE:
             self._check(name, 0 < getattr(self, name) < float("inf"), "a positive number")
@@ -198,30 +199,12 @@ class CellularConfig:
         self._check("services", bool(self.services), "at least one")
         names = [service.name for service in self.services]
         self._check("services", len(set(names)) == len(names), "different names")
-        if not 0 < self.interval_s <= DAY_S:
-            raise UsageError(f"interval is '{self.interval}', expected at most a day, such as '10min'")
-        if self.steps < 1:
-            raise UsageError(f"{self.weeks:g} weeks are shorter than an interval of {self.interval}")
+        self._check_span()
         if min(self.shape) < 1 or self.shape[0] * self.shape[1] > MOST_PIXELS:
             raise UsageError(
                 f"{self.width_km:g} km x {self.height_km:g} km in pixels of {self.pixel_m:g} m are "
                 f"{self.shape[0]} x {self.shape[1]}, expected at least one and at most {MOST_PIXELS:,} in all"
             )
-        labels.as_times([self.start])
-
-    def _check(self, name: str, good: bool, expected: str) -> None:
-        if not good:
-            raise UsageError(f"{name} is {getattr(self, name)}, expected {expected}")
-
-    @property
-    def interval_s(self) -> float:
-        """Interval in seconds."""
-        return labels.duration_s(self.interval, "interval")
-
-    @property
-    def steps(self) -> int:
-        """Number of intervals."""
-        return round(self.weeks * 7 * DAY_S / self.interval_s)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -234,4 +217,4 @@ _POSITIVE = (
     *("weeks", "width_km", "height_km", "stations", "squares", "pixel_m", "frequency_ghz", "population", "centre_km"),
     *("patch_m", "memory_h", "drift_days", "crowd_people", "crowd_hours", "repair_h"),
 )
-_NOT_NEGATIVE = (*("density_spread", "land_contrast", "variation", "drift", "crowds_per_week", "failures_per_year"),)
+_NOT_NEGATIVE = ("density_spread", "land_contrast", "variation", "drift", "crowds_per_week", "failures_per_year")

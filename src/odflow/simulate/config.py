@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from odflow import labels
 from odflow.errors import UsageError
 from odflow.simulate.services import Service
-
-DAY_S = 86400.0
+from odflow.simulate.span import Span
 
 
 @dataclass(frozen=True, kw_only=True)
-class BackboneConfig:
+class BackboneConfig(Span):
     """Parameters of ``BackboneSimulator``; *spread* is the standard deviation of a natural logarithm.
 
     Parameters
@@ -157,6 +156,8 @@ class BackboneConfig:
     repair_minutes: float = 10.0
     metric_changes_per_year: float = 0.2
 
+    usual: ClassVar[str] = "15min"
+
     def __post_init__(self) -> None:
         for name in _POSITIVE:
             self._check(name, getattr(self, name) > 0, "a positive number")
@@ -167,29 +168,10 @@ class BackboneConfig:
         self._check("daily_swing", self.daily_swing >= 1, "1 or more")
         self._check("busy_hour", 0 <= self.busy_hour <= 24, "an hour from 0 to 24")
         self._check("power", 0 <= self.power <= 4, "an exponent between 0 and 4")
-        if not 0 < self.interval_s <= DAY_S:
-            raise UsageError(f"interval is '{self.interval}', expected at most a day, such as '15min'")
-        if self.steps < 1:
-            raise UsageError(f"{self.weeks:g} weeks are shorter than an interval of {self.interval}")
-        labels.as_times([self.start])
+        self._check_span()
         names = [service.name for service in self.services]
         if len(set(names)) < len(names):
             raise UsageError(f"services {', '.join(names)}: name each only once")
-
-    def _check(self, name: str, good: bool, expected: str) -> None:
-        value = getattr(self, name)
-        if not good or value == float("inf"):
-            raise UsageError(f"{name} is {value}, expected {expected}")
-
-    @property
-    def interval_s(self) -> float:
-        """Interval in seconds."""
-        return labels.duration_s(self.interval, "interval")
-
-    @property
-    def steps(self) -> int:
-        """Number of intervals."""
-        return round(self.weeks * 7 * DAY_S / self.interval_s)
 
 
 _POSITIVE = (

@@ -9,8 +9,8 @@ import numpy as np
 
 from odflow.network.epochs import RoutingEpochs
 from odflow.network.routing import Routing
-from odflow.simulate.config import DAY_S
 from odflow.simulate.events import YEAR_DAYS
+from odflow.simulate.span import DAY_S
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

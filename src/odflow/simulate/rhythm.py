@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from odflow.simulate.config import DAY_S
+from odflow.simulate.span import is_weekend, week_seconds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from odflow.simulate.services import Service
 
     Floats = NDArray[np.float64]
-
-_MONDAY = np.datetime64("1970-01-05", "ns")
 
 
 def daily_shape(hours: Floats, second: float) -> Floats:
@@ -63,7 +61,6 @@ def node_rhythm(
     swing = np.log(config.daily_swing)
     if service is not None:
         busy, swing, level = busy + service.busy_hour, swing * service.swing, level + np.log(service.weekend)
-    local = (time - _MONDAY)[:, None] / np.timedelta64(1, "s") + longitude / 15 * 3600
+    local = week_seconds(time)[:, None] + longitude / 15 * 3600
     daily = swing * daily_shape(local / 3600 - busy, config.second_peak)
-    weekend = local % (7 * DAY_S) >= 5 * DAY_S
-    return daily, np.asarray(np.where(weekend, level, 0.0))
+    return daily, np.asarray(np.where(is_weekend(local), level, 0.0))

@@ -30,7 +30,7 @@ STILL = BackboneConfig(
     direction_spread=0.0,
     friction=0.0,
     residual_spread=0.0,
-    self_share=1.0,
+    self_share=1 / 6,  # all demands alike
     daily_swing=1.0,
     busy_hour_spread=0.0,
     second_peak=0.0,
@@ -83,10 +83,14 @@ def test_an_effect_leaves_the_others_alone() -> None:
 
 
 def test_gravity_friction_and_the_diagonal() -> None:
-    tm = run(mass_spread=1.0, direction_spread=0.5, self_share=1.0)[0].values
-    np.testing.assert_allclose(tm, np.outer(tm.sum(1), tm.sum(0)) / tm.sum(), rtol=1e-9)
-    tm = run(self_share=0.25)[0].values
-    np.testing.assert_allclose(tm.diagonal(), 0.25 * tm[0, 1])
+    tm = run(mass_spread=1.0, direction_spread=0.5)[0].values
+    log = np.log(tm)
+    for o, d, p, q in ((0, 1, 2, 3), (4, 5, 1, 0), (3, 0, 5, 4)):  # an outer product, the diagonal apart
+        assert log[o, d] + log[p, q] == pytest.approx(log[o, q] + log[p, d])
+    assert log[0, 1] != pytest.approx(log[2, 1])
+    assert np.trace(tm) / tm.sum() == pytest.approx(1 / 6)
+    tm = run(self_share=0.25, mass_spread=1.0)[0].values
+    assert np.trace(tm) / tm.sum() == pytest.approx(0.25)
     tm = run(friction=2.0)[0]
     near, far = (float(tm.sel(origin="a", destination=name)) for name in ("b", "d"))
     # great circles of 2 and 10 degrees along a meridian
@@ -96,7 +100,7 @@ def test_gravity_friction_and_the_diagonal() -> None:
 
 def test_residuals_are_as_wide_and_as_reciprocal_as_asked() -> None:
     network = Network(tuple(Node(f"n{k}") for k in range(60)), ())
-    logs = np.log(run(network=network, residual_spread=0.7, reciprocity=0.6, weeks=1 / 168)[0].values)
+    logs = np.log(run(network=network, residual_spread=0.7, reciprocity=0.6, weeks=1 / 168, self_share=1 / 60)[0].values)
     above, below = np.triu_indices(60, 1)
     assert logs.std() == pytest.approx(0.7, rel=0.05)
     assert np.corrcoef(logs[above, below], logs[below, above])[0, 1] == pytest.approx(0.6, abs=0.05)

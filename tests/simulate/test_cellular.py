@@ -114,8 +114,28 @@ def test_crowds_failures_and_chance() -> None:
     assert (down == 0).mean() == pytest.approx(50 / 365.25 / 24 * 5 * np.exp(0.5), rel=0.4)
     noisy = run(base=calm, variation=0.3, shared=0.0, memory_h=1.0).values[:, :, 0]
     assert (noisy.std(axis=0) / noisy.mean(axis=0)).mean() == pytest.approx(0.3, rel=0.1)
-    together = np.corrcoef(run(base=calm, variation=0.3, shared=0.8, memory_h=1.0).values[:, :, 0].T)
+    chance = replace(calm, variation=0.3, memory_h=1.0, white=0.0, alone=0.0)
+    together = np.corrcoef(run(base=chance, shared=0.8).values[:, :, 0].T)
     assert together[np.triu_indices(12, 1)].mean() == pytest.approx(0.8, abs=0.1)
+
+
+def test_what_services_have_in_common() -> None:
+    pair = tuple(
+        CellService(name=name, sessions_per_day=5000.0, swing=1.0, weekend=1.0, affinity=(1, 1, 1, 1)) for name in "ab"
+    )
+    calm = replace(STILL, services=pair, mobility=0.0, weeks=8, variation=0.2, white=0.0, shared=0.0, memory_h=1.0)
+
+    def between(**change: float) -> float:
+        x = np.log(run(base=calm, **change).values)
+        return float(np.mean([np.corrcoef(x[:, cell].T)[0, 1] for cell in range(x.shape[1])]))
+
+    assert between(alone=0.0) == pytest.approx(1.0, abs=0.05)
+    assert between(alone=0.4) == pytest.approx(0.6, abs=0.05)
+    assert between(alone=0.0, white=0.3) == pytest.approx(0.7, abs=0.05)
+    x = np.log(run(base=calm, alone=0.0, white=0.5).values[:, :, 0])
+    x -= x.mean(axis=0)
+    step = (x[1:] * x[:-1]).mean() / (x**2).mean()
+    assert step == pytest.approx(0.5 * np.exp(-1.0), abs=0.03)  # hourly, forgotten after an hour
 
 
 def test_session_sizes() -> None:

@@ -41,13 +41,13 @@ def test_worlds_are_independent_and_come_again() -> None:
     assert len({world.seed for world in one}) == len({world.config for world in one}) == 4
     for world in one:
         again = BackboneSimulator(NETWORK, world.config).run(world.seed)
-        assert again.values.tobytes() == world.demands.values.tobytes()
+        assert again.values.tobytes() == world.traffic.values.tobytes()
     fewer = list(randomize(SIMULATOR, BackboneRandomization(), 2, seed=1))
     assert [world.seed for world in fewer] == [world.seed for world in one[:2]]
     spread = list(randomize(SIMULATOR, BackboneRandomization(), 4, seed=1, workers=2))
     for world, same in zip(one, spread, strict=True):
         assert (world.seed, world.config) == (same.seed, same.config)
-        assert world.demands.values.tobytes() == same.demands.values.tobytes()
+        assert world.traffic.values.tobytes() == same.traffic.values.tobytes()
 
 
 def test_bad_ranges() -> None:

@@ -12,14 +12,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from odflow.errors import DataError
+from odflow.evaluate.realism_series import (
+
+    HOUR_S,
+    NEGLIGIBLE,
+    autocorrelation,
+    energies,
+    gini,
+    kurtosis,
+    power_law,
+    rhythm,
+    variance_within,
+)
+from odflow.simulate.span import DAY_S
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
-
-HOUR_S, DAY_S = 3600.0, 86400.0
-NEGLIGIBLE = 1e-3  # of the mean demand
 
 
 @dataclass(frozen=True)
@@ -131,13 +141,6 @@ def square(mean: Floats) -> Floats:
     return mean.reshape(n, n)
 
 
-def gini(mean: Floats) -> float:
-    """Gini coefficient: half the mean absolute difference of two flows, relative to the mean."""
-    ordered = np.sort(mean)
-    n = len(ordered)
-    return float((2 * np.arange(1, n + 1) - n - 1) @ ordered / (n * ordered.sum()))
-
-
 def rank_slope(mean: Floats) -> float:
     """Slope of the logarithm of mean demands against relative rank, in the middle four fifths of those with traffic."""
     logs = np.log(np.sort(mean[mean > 0])[::-1])
@@ -162,61 +165,3 @@ def reciprocity(tm: Floats) -> float:
         return float("nan")
     residual = np.log(np.maximum(tm, floor) / np.maximum(gravity(tm), floor))
     return float(np.corrcoef(residual[above, below][both], residual[below, above][both])[0, 1])
-
-
-def energies(x: Floats, counts: tuple[int, ...]) -> tuple[float, ...]:
-    """Share of the variance of standardised flows along the first principal axes."""
-    deviation = x.std(axis=0)
-    varies = deviation > NEGLIGIBLE * x.mean()
-    z = (x[:, varies] - x[:, varies].mean(axis=0)) / deviation[varies]
-    value = np.linalg.eigvalsh(z.T @ z)[::-1]
-    return tuple(float(value[:count].sum() / value.sum()) for count in counts)
-
-
-def rhythm(total: Floats, time: Floats) -> tuple[float, float, float]:
-    """Daily swing and busiest hour of working days, and the level of weekends relative to them."""
-    hour = (time % DAY_S / HOUR_S).astype(int)
-    weekend = (time - 4 * DAY_S) % (7 * DAY_S) >= 5 * DAY_S  # 1970-01-05 was a Monday
-    if weekend.all() or not weekend.any():
-        raise DataError("statistics of TMs need working days and a weekend")
-    sums = np.bincount(hour[~weekend], total[~weekend], 24) / np.maximum(np.bincount(hour[~weekend], minlength=24), 1)
-    angle = np.angle(np.exp(2j * np.pi * (np.arange(24) + 0.5) / 24) @ (sums - sums.mean())) % (2 * np.pi)
-    level = float(total[weekend].mean() / total[~weekend].mean())
-    return float(sums.max() / max(sums.min(), 1e-12)), float(angle * 24 / (2 * np.pi)), level
-
-
-def autocorrelation(x: Floats, lag: int) -> float:
-    """Mean over flows, weighted by volume, of the autocorrelation at a lag; NaN if the series is too short."""
-    if len(x) < 2 * lag:
-        return float("nan")
-    weight = x.sum(axis=0)
-    z = x - x.mean(axis=0)
-    variance = (z**2).mean(axis=0)
-    varies = variance > 0
-    found = (z[lag:, varies] * z[:-lag, varies]).mean(axis=0) / variance[varies]
-    return float(np.average(found, weights=weight[varies]))
-
-
-def variance_within(x: Floats, run: int) -> Floats:
-    """Variance of flows within runs of so many intervals, mean over the runs, shape (flows,)."""
-    whole = x[: len(x) // run * run].reshape(-1, run, x.shape[1])
-    return np.asarray(whole.var(axis=1, ddof=1).mean(axis=0))
-
-
-def power_law(mean: Floats, variance: Floats) -> float:
-    """Exponent c of ``variance = a * mean ** c``, least squares of logarithms, over flows that count."""
-    used = (mean > NEGLIGIBLE * mean.mean()) & (variance > 0)
-    if used.sum() < 3:
-        return float("nan")
-    return float(np.polyfit(np.log(mean[used]), np.log(variance[used]), 1)[0])
-
-
-def kurtosis(x: Floats) -> float:
-    """``log10`` of the kurtosis of increments of log demand, median over flows that are not negligible."""
-    mean = x.mean(axis=0)
-    used = mean > 10 * NEGLIGIBLE * mean.mean()
-    change = np.diff(np.log(x[:, used] + 0.1 * mean[used]), axis=0)
-    change -= change.mean(axis=0)
-    second = (change**2).mean(axis=0)
-    fourth = (change**4).mean(axis=0)
-    return float(np.log10(np.median(fourth[second > 0] / second[second > 0] ** 2)))

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 PACKET_BITS = 700 * 8.0
-_COUNTED = 1e9  # sampled packets; more are as good as exact
+_MANY = 1e4  # sampled packets, from which on their number is as good as normal
+_PART = 1 << 18  # demands sampled at once
 # streams of random numbers: each effect has its own, so that changing one leaves the others as they are
 _SPACE, _MIX, _RHYTHM, _NODES, _FLASH, _FLOWS, _SAMPLING, _LINKS = range(8)
 
@@ -154,6 +155,11 @@ class BackboneSimulator:
 def _sample_packets(x: Floats, config: BackboneConfig, rng: np.random.Generator) -> None:
     """Replace true traffic by what NetFlow makes of the packets that it looks at, in place."""
     unit = config.sampling * PACKET_BITS / config.interval_s
-    for part in x.reshape(-1, x.shape[-1]):
+    values = x.reshape(-1)
+    for begin in range(0, len(values), _PART):
+        part = values[begin : begin + _PART]
         packets = part / unit
-        part[:] = np.where(packets < _COUNTED, rng.poisson(np.minimum(packets, _COUNTED)), packets) * unit
+        few = packets < _MANY
+        part[few] = rng.poisson(packets[few]) * unit
+        many = packets[~few]
+        part[~few] = np.rint(many + np.sqrt(many) * rng.standard_normal(len(many))) * unit

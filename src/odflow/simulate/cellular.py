@@ -13,7 +13,7 @@ from odflow.errors import DataError
 from odflow.simulate.cellular_config import CellService, CellularConfig
 from odflow.simulate.city import City, make_city
 from odflow.simulate.events import YEAR_DAYS
-from odflow.simulate.fluctuation import wander
+from odflow.simulate.fluctuation import heavy_shocks, wander
 from odflow.simulate.span import DAY_S, is_weekend, random_stream, week_seconds
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_CITY, _NOISE, _CROWDS, _FAILURES, _SESSIONS = range(30, 35)  # streams of random numbers
+_CITY, _NOISE, _CROWDS, _FAILURES, _SESSIONS, _OWN = range(30, 36)  # streams of random numbers
 # share of mobile people at each kind of place by hour of a working day and of a weekend day: knots (hour, share)
 _WORKDAY = (
     ((0, 0.93), (6, 0.85), (9, 0.35), (16, 0.35), (19, 0.65), (24, 0.93)),
@@ -92,13 +92,14 @@ class CellularSimulator:
         config = self.config
         city = make_city(config, random_stream(seed, _CITY), self.stations)
         people = self._people(city, seed)
-        change = self._change(len(city.stations), seed)
+        mood, slow = self._moods(len(city.stations), seed)
         works = self._works(len(city.stations), seed)
         out = np.empty((config.steps, len(city.stations), len(config.services)))
         for k, service in enumerate(config.services):
             habit = _habit(service, self.times)
             use = np.einsum("tsl,l->ts", people, np.array(service.affinity) / np.mean(service.affinity))
             rate = service.sessions_per_day * config.interval_s / DAY_S
+            change = self._change(mood, slow, random_stream(seed, _OWN, k))
             expected = rate * habit[:, None] * use * change * works
             out[:, :, k] = _volumes(expected, service, random_stream(seed, _SESSIONS, k))
         return self._labelled(out, city, seed)
@@ -130,16 +131,25 @@ class CellularSimulator:
             size = config.crowd_people * np.exp(rng.standard_normal())
             people[begin : begin + length, station, 2] += size
 
-    def _change(self, stations: int, seed: int) -> Floats:
-        """Factor of chance with memory on what people use, shape (T, S), 1 on average."""
+    def _moods(self, stations: int, seed: int) -> tuple[Floats, Floats]:
+        """What changes all services of a station alike, each of shape (T, S): of unit variance with memory; slowly."""
         config, rng = self.config, random_stream(seed, _NOISE)
-        hour = 3600 / config.interval_s
-        own = wander((config.steps, stations), config.memory_h * hour, rng)
-        common = wander((config.steps, 1), config.memory_h * hour, rng)
-        slow = wander((config.steps, stations), config.drift_days * 24 * hour, rng)
+        own = self._wander(stations, rng)
+        common = self._wander(1, rng)
+        slow = wander((config.steps, stations), config.drift_days * DAY_S / config.interval_s, rng)
+        return np.sqrt(1 - config.shared) * own + np.sqrt(config.shared) * common, config.drift * slow
+
+    def _change(self, mood: Floats, slow: Floats, rng: np.random.Generator) -> Floats:
+        """Factor of chance on one service, shape (T, S), 1 on average."""
+        config = self.config
         deviation = np.sqrt(np.log1p(config.variation**2))
-        log = deviation * (np.sqrt(1 - config.shared) * own + np.sqrt(config.shared) * common) + config.drift * slow
-        return np.asarray(np.exp(log - (deviation**2 + config.drift**2) / 2))
+        change = np.sqrt(1 - config.alone) * mood + np.sqrt(config.alone) * self._wander(mood.shape[1], rng)
+        change *= np.sqrt(1 - config.white)
+        change += np.sqrt(config.white) * heavy_shocks(mood.shape, config.tail, rng)
+        return np.asarray(np.exp(deviation * change + slow - (deviation**2 + config.drift**2) / 2))
+
+    def _wander(self, stations: int, rng: np.random.Generator) -> Floats:
+        return wander((self.config.steps, stations), self.config.memory_h * 3600 / self.config.interval_s, rng)
 
     def _works(self, stations: int, seed: int) -> Floats:
         """1, and 0 where a station is down, shape (T, S)."""

@@ -131,10 +131,16 @@ class CellularConfig(Span):
         Share of people who follow the day from place to place; the others stay at home.
     variation : float
         Coefficient of variation of a cell around its rhythm, beyond the chance of single sessions,
+    white : float
+        share of its variance from one interval to the next, without memory,
+    tail : float
+        with sizes of this spread: 0 = normal, larger = quiet spells and jumps;
     memory_h : float
-        hours after which that is forgotten,
+        hours after which the rest is forgotten,
+    alone : float
+        share of that which each service of a cell has for itself,
     shared : float
-        and the share of its variance that the whole city has in common.
+        and share of what the services have in common that the whole city has in common.
     drift : float
         Standard deviation of the logarithm of slow changes of a cell,
     drift_days : float
@@ -174,7 +180,10 @@ class CellularConfig(Span):
     land_contrast: float = 1.5
     mobility: float = 0.6
     variation: float = 0.15
+    white: float = 0.3
+    tail: float = 0.5
     memory_h: float = 2.0
+    alone: float = 0.5
     shared: float = 0.2
     drift: float = 0.15
     drift_days: float = 10.0
@@ -191,7 +200,7 @@ class CellularConfig(Span):
             self._check(name, 0 < getattr(self, name) < float("inf"), "a positive number")
         for name in _NOT_NEGATIVE:
             self._check(name, 0 <= getattr(self, name) < float("inf"), "0 or more")
-        for name in ("mobility", "shared"):
+        for name in ("mobility", "white", "alone", "shared"):
             self._check(name, 0 <= getattr(self, name) <= 1, "a share between 0 and 1")
         for name in ("stations", "squares"):
             self._check(name, int(getattr(self, name)) == getattr(self, name), "a whole number")
@@ -217,4 +226,4 @@ _POSITIVE = (
     *("weeks", "width_km", "height_km", "stations", "squares", "pixel_m", "frequency_ghz", "population", "centre_km"),
     *("patch_m", "memory_h", "drift_days", "crowd_people", "crowd_hours", "repair_h"),
 )
-_NOT_NEGATIVE = ("density_spread", "land_contrast", "variation", "drift", "crowds_per_week", "failures_per_year")
+_NOT_NEGATIVE = ("density_spread", "land_contrast", "variation", "tail", "drift", "crowds_per_week", "failures_per_year")

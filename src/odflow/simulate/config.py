@@ -40,7 +40,7 @@ class BackboneConfig(Span):
     silent : float
         Share of pairs of different nodes that exchange nothing.
     self_share : float
-        Traffic that enters and leaves at one node, relative to what gravity says.
+        Share of the mean traffic that enters and leaves at one node, below 1.
     daily_swing : float
         Busiest over quietest hour of the mean day, 1 or more.
     busy_hour : float
@@ -123,7 +123,7 @@ class BackboneConfig(Span):
     residual_spread: float = 0.8
     reciprocity: float = 0.3
     silent: float = 0.0
-    self_share: float = 0.3
+    self_share: float = 0.1
     daily_swing: float = 2.0
     busy_hour: float = 16.0
     busy_hour_spread: float = 1.5
@@ -165,6 +165,7 @@ class BackboneConfig(Span):
             self._check(name, getattr(self, name) >= 0, "0 or more")
         for name in _SHARES:
             self._check(name, 0 <= getattr(self, name) <= 1, "a share between 0 and 1")
+        self._check("self_share", self.self_share < 1, "a share below 1")
         self._check("daily_swing", self.daily_swing >= 1, "1 or more")
         self._check("busy_hour", 0 <= self.busy_hour <= 24, "an hour from 0 to 24")
         self._check("power", 0 <= self.power <= 4, "an exponent between 0 and 4")
@@ -179,7 +180,7 @@ _POSITIVE = (
     *("burst_minutes", "flash_factor", "flash_hours", "repair_minutes"),
 )
 _NOT_NEGATIVE = (
-    *("mass_spread", "direction_spread", "friction", "residual_spread", "self_share", "busy_hour_spread"),
+    *("mass_spread", "direction_spread", "friction", "residual_spread", "busy_hour_spread"),
     *(
         "second_peak",
         "swing_spread",
@@ -193,4 +194,4 @@ _NOT_NEGATIVE = (
     *("shift_spread", "bursts_per_week", "flash_crowds_per_week", "sampling", "failures_per_year"),
     "metric_changes_per_year",
 )
-_SHARES = ("reciprocity", "silent", "white", "long_share", "shared")
+_SHARES = ("reciprocity", "silent", "self_share", "white", "long_share", "shared")

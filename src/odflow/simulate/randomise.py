@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from odflow.errors import UsageError
 from odflow.simulate.backbone import BackboneSimulator
 from odflow.simulate.config import BackboneConfig
+from odflow.simulate.ranges import Randomization, Range
 
 if TYPE_CHECKING:
     import xarray as xr
 
-Range = tuple[float, float]
-_DRAW = 20  # stream of random numbers
-_LOG_FROM = 3.0  # ranges that span this factor are drawn on a logarithmic scale
+    from odflow.simulate.cellular import CellularSimulator
+    from odflow.simulate.cellular_config import CellularConfig
+
+    Simulator: TypeAlias = BackboneSimulator | CellularSimulator
 
 
 @dataclass(frozen=True, kw_only=True)
-class BackboneRandomization:
+class BackboneRandomization(Randomization[BackboneConfig]):
     """Ranges of parameters of :class:`BackboneConfig`, drawn independently.
 
     Uniformly, or uniformly in the logarithm where the upper end is at least three times the lower one and both are
@@ -35,13 +37,15 @@ class BackboneRandomization:
         If a range is empty, or an end of one makes no sense as a parameter.
     """
 
+    usual: ClassVar[Any] = BackboneConfig()
+
     mass_spread: Range = (0.6, 1.6)
     direction_spread: Range = (0.1, 0.8)
     friction: Range = (0.0, 1.5)
     residual_spread: Range = (0.5, 1.8)
     reciprocity: Range = (0.0, 0.9)
     silent: Range = (0.0, 0.1)
-    self_share: Range = (0.0, 2.0)
+    self_share: Range = (0.0, 0.3)
     daily_swing: Range = (1.2, 4.0)
     busy_hour: Range = (11.0, 23.0)
     busy_hour_spread: Range = (0.5, 4.0)
@@ -71,30 +75,6 @@ class BackboneRandomization:
     flash_hours: Range = (0.5, 6.0)
     sampling: Range = (0.0, 0.0)
 
-    def __post_init__(self) -> None:
-        for name, (low, high) in self.ranges.items():
-            if not low <= high:
-                raise UsageError(f"range of {name} is {low} to {high}, expected the lower end first")
-            for end in (low, high):
-                replace(BackboneConfig(), **{name: end})  # type: ignore[arg-type]
-
-    @property
-    def ranges(self) -> dict[str, Range]:
-        """All of them, by name."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
-
-    def draw(self, base: BackboneConfig, seed: int) -> BackboneConfig:
-        """A configuration at random; what has no range is as in `base`."""
-        rng = np.random.default_rng((seed, _DRAW))
-        drawn = {name: _draw(low, high, rng.random()) for name, (low, high) in self.ranges.items()}
-        return replace(base, **drawn)  # type: ignore[arg-type]
-
-
-def _draw(low: float, high: float, share: float) -> float:
-    if low > 0 and high >= _LOG_FROM * low:
-        return float(low * (high / low) ** share)
-    return low + (high - low) * share
-
 
 @dataclass(frozen=True, eq=False)
 class World:
@@ -103,27 +83,27 @@ class World:
     Parameters
     ----------
     seed : int
-        Of this world: ``BackboneSimulator(network, config).run(seed)`` gives its demands again.
-    config : BackboneConfig
-    demands : DataArray
-        bit/s.
+        Of this world: the simulator with this `config` gives the same traffic again by ``run(seed)``.
+    config : BackboneConfig or CellularConfig
+    traffic : DataArray
+        What its ``run`` gives.
     """
 
     seed: int
-    config: BackboneConfig
-    demands: xr.DataArray
+    config: BackboneConfig | CellularConfig
+    traffic: xr.DataArray
 
 
 def randomize(
-    simulator: BackboneSimulator, randomization: BackboneRandomization, n: int, seed: int = 0, *, workers: int = 0
+    simulator: Simulator, randomization: Randomization[Any], n: int, seed: int = 0, *, workers: int = 0
 ) -> Iterator[World]:
     """Simulate independent worlds, one after the other, without holding more than a few in memory.
 
     Parameters
     ----------
-    simulator : BackboneSimulator
-        Network, and configuration of what is not randomised.
-    randomization : BackboneRandomization
+    simulator : BackboneSimulator or CellularSimulator
+        What is not randomised is as in its configuration.
+    randomization : BackboneRandomization or CellularRandomization
     n : int
         Number of worlds.
     seed : int
@@ -154,7 +134,7 @@ def randomize(
             waiting += [pool.submit(_world, task) for task in islice(tasks, 1)]
 
 
-def _world(task: tuple[BackboneSimulator, BackboneRandomization, int]) -> World:
+def _world(task: tuple[Simulator, Randomization[Any], int]) -> World:
     simulator, randomization, seed = task
     config = randomization.draw(simulator.config, seed)
     return World(seed, config, replace(simulator, config=config).run(seed))

@@ -45,7 +45,9 @@ def mean_matrix(network: Network, config: BackboneConfig, rng: np.random.Generat
     silent = rng.random((n, n)) < config.silent
     diagonal = np.eye(n, dtype=bool)
     mean[silent & ~diagonal] = 0.0
-    mean[diagonal] *= config.self_share
+    if n > 1:
+        share = config.self_share / (1 - config.self_share)
+        mean[diagonal] *= share * mean[~diagonal].sum() / mean[diagonal].sum()
     return np.asarray(mean / (mean.mean() or 1.0))
 
 

@@ -1,7 +1,8 @@
 """Run every quick benchmark with the settings of the published tables, or those named.
 
-``python -m benchmarks [NAME ...]``; ``germany50`` takes a quarter of an hour and has to be named, and
-``python -m benchmarks ddpm-tme [OPTIONS]`` is apart, for it trains for hours.
+``python -m benchmarks [NAME ...]``; ``realism`` (minutes) and ``germany50`` (a quarter of an hour) have to be named.
+``python -m benchmarks ddpm-tme [OPTIONS]`` is apart, for it trains for hours, and so is
+``python -m benchmarks calibrate [NAME ...]``, which makes no table but the configurations of simulators.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from benchmarks import estimation, germany50, speed
+from benchmarks import estimation, germany50, realism, speed
 from odflow.errors import OdflowError
 
+KNOWN = "estimation, speed, realism, germany50, calibrate and ddpm-tme"
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -22,16 +24,23 @@ def main(names: list[str]) -> int:
 
             app(names[1:], result_action="return_value")
             return 0
+        if names[:1] == ["calibrate"]:
+            from benchmarks import calibrate
+
+            calibrate.write(names[1:])
+            return 0
         for name in names or ["estimation", "speed"]:
             match name:
                 case "estimation":
                     estimation.write(RESULTS)
                 case "speed":
                     speed.write(RESULTS)
+                case "realism":
+                    realism.write(RESULTS)
                 case "germany50":
                     germany50.write(RESULTS)
                 case _:
-                    raise OdflowError(f"no benchmark '{name}'; there are estimation, speed, germany50 and ddpm-tme")
+                    raise OdflowError(f"no benchmark '{name}'; there are {KNOWN}")
     except OdflowError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2

@@ -100,7 +100,9 @@ def test_gravity_friction_and_the_diagonal() -> None:
 
 def test_residuals_are_as_wide_and_as_reciprocal_as_asked() -> None:
     network = Network(tuple(Node(f"n{k}") for k in range(60)), ())
-    logs = np.log(run(network=network, residual_spread=0.7, reciprocity=0.6, weeks=1 / 168, self_share=1 / 60)[0].values)
+    logs = np.log(
+        run(network=network, residual_spread=0.7, reciprocity=0.6, weeks=1 / 168, self_share=1 / 60)[0].values
+    )
     above, below = np.triu_indices(60, 1)
     assert logs.std() == pytest.approx(0.7, rel=0.05)
     assert np.corrcoef(logs[above, below], logs[below, above])[0, 1] == pytest.approx(0.6, abs=0.05)

@@ -20,6 +20,7 @@ from odflow.cli.fit import fit, full_size
 from odflow.cli.network import network
 from odflow.cli.routing import route
 from odflow.cli.sample import sample
+from odflow.cli.simulated import like
 from odflow.errors import FormatError
 from odflow.files import read_text
 
@@ -55,7 +56,7 @@ def build(config: Path | None = None) -> App:
         help_epilogue=EXAMPLES,
         help_format="markdown",
         version=f"odflow {__version__}",
-        config=(full_size,) if config is None else (options_from(config), full_size),
+        config=(*(() if config is None else (options_from(config),)), full_size, like),
         default_parameter=Parameter(negative=()),
         suppress_keyboard_interrupt=False,
         group_commands=Group("Other", sort_key=9),
@@ -71,8 +72,10 @@ def build(config: Path | None = None) -> App:
     app.command(fit(learn))
     app.command(network(graph))
     simulated = "Simulate the traffic of a network, for which nothing but its topology is needed."
-    # its options are the fields of a configuration
+    # their options are the fields of configurations
     app.command("odflow.cli.simulate:simulate", name="simulate", help=simulated, group=learn)
+    cells = "Simulate messages, calls and data of every cell of a made-up city."
+    app.command("odflow.cli.simulate_cells:simulate_cells", name="simulate-cells", help=cells, group=learn)
     app.command(data(check))
     # its options are the fields of configurations that live in heavy modules
     app.command("odflow.cli.benchmark:benchmark", name="benchmark", help=BENCHMARK, group=check)

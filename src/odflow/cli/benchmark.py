@@ -9,11 +9,13 @@ from cyclopts import App, Parameter
 
 import odflow.cli.options as opt
 from odflow.cli.console import Console
-from odflow.cli.inputs import check_output
+from odflow.cli.inputs import check_folder, check_output
 from odflow.evaluate import estimation as accuracy
+from odflow.evaluate import realism as likeness
 from odflow.evaluate import speed as timing
-from odflow.evaluate import synthesis as realism
+from odflow.evaluate import synthesis as generated
 from odflow.evaluate.estimation import EstimationBenchmark
+from odflow.evaluate.realism import RealismBenchmark
 from odflow.evaluate.speed import SpeedBenchmark
 from odflow.evaluate.synthesis import SynthesisBenchmark
 
@@ -73,7 +75,40 @@ def synthesis(
     """
     console = _prepared(json, markdown, quiet)
     with console.steps() as step:
-        result = realism.run(setup, progress=step)
+        result = generated.run(setup, progress=step)
+    _finish(console, result, json, markdown)
+
+
+@benchmark.command(help_epilogue="")
+def realism(
+    *,
+    setup: Annotated[RealismBenchmark, Flat] = RealismBenchmark(),  # noqa: B008  (frozen)
+    figures: Annotated[
+        Path | None, Parameter(name="--figures", metavar="FOLDER", help="Also draw two figures for each data set.")
+    ] = None,
+    json: JsonFile = None,
+    markdown: MarkdownFile = None,
+    quiet: opt.Quiet = False,
+    config: opt.Config = None,
+) -> None:
+    """How like real traffic simulated traffic is: the same statistics of both, real data halved.
+
+    The calibrated configurations (see `--like` of `odflow simulate`) are compared with the half of the real data that
+    they were not calibrated on; and it is counted where real traffic is among randomised worlds.
+
+    For example:
+
+        odflow benchmark realism --datasets abilene --worlds 0
+        odflow benchmark realism --markdown realism.md --figures figures
+    """
+    console = _prepared(json, markdown, quiet)
+    if figures is not None:
+        check_folder(figures if figures.exists() else figures.parent)
+    with console.steps() as step:
+        result = likeness.run(setup, progress=step)
+        if figures is not None:
+            step("figures")
+            likeness.draw(result, figures)
     _finish(console, result, json, markdown)
 
 

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Group, Parameter
 
 import odflow.cli.options as opt
 from odflow.cli.console import Console, duration, rate
 from odflow.cli.inputs import ARRAYS, ROUTINGS, check_output, open_network
+from odflow.cli.simulated import Plot, Workers, Worlds, check_plot, draw, shares_of_services, write_drawn
+from odflow.errors import UsageError
 from odflow.simulate.config import BackboneConfig
+from odflow.simulate.services import Service
 
-Traffic = Annotated[BackboneConfig, Parameter(name="*", group=Group("Traffic", sort_key=9))]
+
+@dataclass(frozen=True, kw_only=True)
+class _Traffic(BackboneConfig):
+    services: Annotated[
+        tuple[Service, ...],
+        Parameter(
+            converter=shares_of_services,
+            accepts_keys=False,
+            n_tokens=1,
+            show_default=False,
+            help="TMs of each service, such as `video=0.6,web=0.3,bulk=0.1`; none if not given.",
+        ),
+    ] = ()
+
+
+Traffic = Annotated[_Traffic, Parameter(name="*", group=Group("Traffic", sort_key=9))]
 
 
 def simulate(
@@ -20,8 +39,12 @@ def simulate(
     /,
     *,
     output: opt.Output,
-    traffic: Traffic = BackboneConfig(),  # noqa: B008  (frozen)
+    traffic: Traffic = _Traffic(),
+    like: Annotated[Literal["abilene", "geant"] | None, Parameter(name="--like")] = None,
     seed: opt.Seed = 0,
+    worlds: Worlds = 0,
+    workers: Workers = 0,
+    plot: Plot = None,
     loads: Path | None = None,
     routing: Path | None = None,
     metric: opt.Metric = "metric",
@@ -38,11 +61,16 @@ def simulate(
 
         odflow simulate topohub:sndlib/germany50 -o tm.nc --weeks 4 --interval 15min
         odflow simulate net.graphml -o tm.nc --loads loads.nc --routing routing.nc --seed 1
+        odflow simulate net.graphml -o tm.nc --like geant --total 200e9 --plot tm.png
+        odflow simulate net.graphml -o worlds.zarr --worlds 100 --workers 2
 
     Parameters
     ----------
     network : str
         Topology file, or `topohub:GROUP/NAME`.
+    like : str
+        Start from a configuration that was calibrated on real TMs: of Abilene (2004) or GÉANT (2005), as NetFlow saw
+        them.
     loads : Path
         Also write the link loads, with links that fail and metrics that change.
     routing : Path
@@ -50,15 +78,22 @@ def simulate(
     """
     from odflow.cli.summary import end_of, when
     from odflow.simulate.backbone import BackboneSimulator
+    from odflow.simulate.randomise import BackboneRandomization
     from odflow.traffic.files import write
 
     console = Console(quiet or json)
-    check_output(output, ARRAYS, [network])
+    check_output(output, (".nc", ".zarr") if worlds else ARRAYS, [network])
     if loads is not None:
         check_output(loads, ARRAYS, [network, output])
     if routing is not None:
         check_output(routing, ROUTINGS, [network, output, loads])
+    check_plot(plot, [network, output, loads, routing])
     simulator = BackboneSimulator(open_network(network), traffic)
+    if worlds:
+        if (loads, routing, plot) != (None, None, None) or json:
+            raise UsageError("--worlds goes without --loads, --routing, --plot and --json")
+        write_drawn(console, simulator, BackboneRandomization(), output, worlds, seed, workers)
+        return
     epochs = simulator.epochs(seed, metric=metric) if loads is not None or routing is not None else None
     demands = simulator.run(seed)
     write(demands, output)
@@ -66,7 +101,9 @@ def simulate(
         write(epochs.loads(demands), loads)
     if epochs is not None and routing is not None:
         epochs.write(routing)
-    total = demands.sum(("origin", "destination")).values
+    if plot is not None:
+        draw(demands, plot)
+    total = demands.sum(("service",) * bool(traffic.services) + ("origin", "destination")).values
     nodes, steps = demands.sizes["origin"], demands.sizes["time"]
     first, last = when(demands["time"].values[0]), when(end_of(demands))
     if json:
@@ -85,7 +122,8 @@ def simulate(
             }
         )
     span = f"{steps:,} x {duration(traffic.interval_s)}, {first} to {last} UTC"
-    console.say(f"{output}: {nodes} x {nodes} demands, {span}")
+    services = f" of {len(traffic.services)} services" if traffic.services else ""
+    console.say(f"{output}: {nodes} x {nodes} demands{services}, {span}")
     rows = [("total traffic", f"mean {rate(total.mean())}, from {rate(total.min())} to {rate(total.max())}")]
     if epochs is not None:
         rows.append(("routing", f"{len(epochs.routings)} epochs"))

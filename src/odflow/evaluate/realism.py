@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,15 +22,13 @@ from odflow.simulate.randomise import BackboneRandomization, randomize
 from odflow.simulate.randomise_cells import CellularRandomization
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     Simulator = BackboneSimulator | CellularSimulator
 
 CHECK_SEEDS = 1000  # the simulations that are checked are not those of the calibration
 PRESETS: dict[str, Any] = {
     "abilene": presets.abilene_like,
     "geant": presets.geant_like,
-    "milan": presets.urban_cells,
+    "milan": partial(presets.urban_cells, 1.175, services=(presets.urban_cells().services[2],)),
     "c2tm": presets.c2tm_like,
     "lte": presets.lte_like,
 }
@@ -85,6 +85,32 @@ def run(config: RealismBenchmark, *, progress: Callable[[str], None] | None = No
     tell = progress or (lambda text: None)
     compared = tuple(_compared(name, config, tell) for name in config.datasets)
     return RealismResult(config, compared, provenance(command_line("realism", config), config.seed))
+
+
+def draw(result: RealismResult, folder: str | Path) -> list[Path]:
+    """Write two figures for each data set: views of real and simulated traffic, and its place among the worlds.
+
+    Raises
+    ------
+    DataError
+        If a data set is not here.
+    """
+    from odflow.evaluate.html import png, write_bytes
+    from odflow.evaluate.realism_figures import realism_figure, worlds_figure
+
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    written = []
+    for compared in result.compared:
+        real = halves(compared.name)
+        like = simulator_like(compared.name, real).run(CHECK_SEEDS)
+        figures = {"views": realism_figure({"real, kept aside": real.check[0], "calibrated simulator": like})}
+        if compared.has_worlds:
+            figures["worlds"] = worlds_figure(compared)
+        for name, figure in figures.items():
+            path = Path(folder) / f"realism-{compared.name}-{name}.png"
+            write_bytes(path, png(figure, dpi=100))
+            written.append(path)
+    return written
 
 
 def simulator_like(name: str, real: Halves) -> Simulator:

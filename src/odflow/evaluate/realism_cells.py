@@ -10,7 +10,6 @@ import numpy as np
 
 from odflow.errors import DataError
 from odflow.evaluate.realism_series import (
-
     HOUR_S,
     autocorrelation,
     energies,
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _FLOOR = 0.05  # of a series' mean, below which differences of its logarithm do not count
+_MOST_AXES = 5
 _FEW = 3  # cells, below which statistics over cells have no meaning
 
 
@@ -41,7 +41,8 @@ class CellStatistics:
     gini : float
         Inequality of cells, 0 (all alike) to 1; mean over services.
     energy_1, energy_5 : float
-        Share of the variance of standardised series (cell and service) along the first one and five principal axes.
+        Share of the variance of standardised series (cell and service) along the first one and five principal axes;
+        NaN if there are no more.
     daily_swing : float
         Busiest over quietest hour of the mean working day, all cells together.
     busy_hour : float
@@ -50,7 +51,7 @@ class CellStatistics:
         Mean level on weekends over that of working days.
     correlation_step, correlation_hour, correlation_day, correlation_week : float
         Autocorrelation at one interval, one hour, one day, one week: mean weighted by volume. NaN where the series is
-        shorter than twice the lag.
+        shorter than twice the lag, and for one hour if that is the interval.
     variation : float
         Coefficient of variation within hours (two intervals, if they are longer), mean weighted by volume.
     power : float
@@ -115,17 +116,17 @@ def cell_statistics(x: Floats, start_s: float, interval_s: float, places: Floats
     within = variance_within(flat, max(2, round(HOUR_S / interval_s)))
     residual = beyond_cycle(x, time, interval_s)
     near, far = spatial_correlation(residual, places)
-    first, five = energies(flat, (1, 5))
+    first, five = energies(flat, (1, _MOST_AXES))
     several = cells >= _FEW
     return CellStatistics(
         gini=_over_services(x.mean(axis=0), gini) if several else np.nan,
         energy_1=first,
-        energy_5=five,
+        energy_5=five if flat.shape[1] > _MOST_AXES else np.nan,
         daily_swing=swing,
         busy_hour=busy,
         weekend=weekend,
         correlation_step=step,
-        correlation_hour=hour,
+        correlation_hour=hour if interval_s < HOUR_S else np.nan,
         correlation_day=day,
         correlation_week=week,
         variation=float((np.sqrt(within) * (mean > 0)).sum() / mean.sum()),

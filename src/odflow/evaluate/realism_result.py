@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from odflow.evaluate.realism_compare import deviation
+from odflow.evaluate.realism_compare import deviation, mean_statistics
 from odflow.evaluate.report import Provenance, Report, markdown_table, number, plain
 
 if TYPE_CHECKING:
@@ -68,9 +68,8 @@ class StatisticRow:
     @property
     def real(self) -> float:
         """Of both halves together."""
-        if self.name == "busy_hour":
-            return float(np.angle(np.exp(1j * np.pi / 12 * np.array([self.calibrate, self.check])).sum()) * 12 / np.pi % 24)
-        return (self.calibrate + self.check) / 2
+        halves = [{self.name: self.calibrate}, {self.name: self.check}]
+        return mean_statistics(halves)[self.name]
 
 
 @dataclass(frozen=True)

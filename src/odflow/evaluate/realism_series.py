@@ -80,12 +80,20 @@ def power_law(mean: Floats, variance: Floats) -> float:
     return float(np.polyfit(np.log(mean[used]), np.log(variance[used]), 1)[0])
 
 
-def kurtosis(x: Floats) -> float:
-    """``log10`` of the kurtosis of increments of log demand, median over flows that are not negligible."""
+def increments(x: Floats) -> Floats:
+    """Changes of the logarithm from interval to interval, shape (T - 1, series), of series that are not negligible.
+
+    A tenth of a series' mean is added before, so that changes next to 0 do not count.
+    """
     mean = x.mean(axis=0)
     used = mean > 10 * NEGLIGIBLE * mean.mean()
-    change = np.diff(np.log(x[:, used] + 0.1 * mean[used]), axis=0)
-    change -= change.mean(axis=0)
+    return np.asarray(np.diff(np.log(x[:, used] + 0.1 * mean[used]), axis=0))
+
+
+def kurtosis(x: Floats) -> float:
+    """``log10`` of the kurtosis of :func:`increments`, median over series."""
+    change = increments(x)
+    change = change - change.mean(axis=0)
     second = (change**2).mean(axis=0)
     fourth = (change**4).mean(axis=0)
     return float(np.log10(np.median(fourth[second > 0] / second[second > 0] ** 2)))

@@ -13,7 +13,6 @@ import numpy as np
 
 from odflow.errors import DataError
 from odflow.evaluate.realism_series import (
-
     HOUR_S,
     NEGLIGIBLE,
     autocorrelation,

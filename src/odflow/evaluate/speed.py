@@ -17,9 +17,10 @@ from odflow.evaluate.report import Provenance, Report, command_line, markdown_ta
 if TYPE_CHECKING:
     from rich.table import Table
 
-PARTS = ("projection", "sizes", "routing", "files", "start")
+PARTS = ("projection", "sizes", "routing", "files", "simulate", "start")
 SIZES = (12, 23, 50, 100, 200, 500)
 _TIMEOUT_S = 900
+_SIMULATED = ((12, 1, "5min", 1.0), (100, 4, "15min", 60.0), (1000, 1 / 7, "1h", 120.0))
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,9 @@ class SpeedBenchmark:
     ----------
     parts : tuple of str
         ``projection`` (the real weeks), ``sizes`` (KL projection at 12 to 500 nodes), ``routing``,
-        ``files`` (2,016 TOTEM files), ``start`` (import and ``odflow --help``).
+        ``files`` (2,016 TOTEM files), ``simulate`` (TMs and cells), ``start`` (import and ``odflow --help``).
     max_nodes : int
-        Largest generated network.
+        Largest generated network of ``sizes`` and ``routing``.
     repeats : int
         Runs after a warm-up; work of more than eight seconds runs once.
     seed : int
@@ -217,6 +218,15 @@ def _measure(part: str, config: SpeedBenchmark, progress: Callable[[str], None])
             what = "reading TOTEM XML"
             progress(what)
             yield _row(what, _child("read_totem", files=2016, nodes=12, seed=seed, repeats=repeats), 10.0)
+        case "simulate":
+            for nodes, weeks, interval, limit in _SIMULATED:
+                what = f"simulating TMs, {nodes} nodes"
+                progress(what)
+                options = {"nodes": nodes, "weeks": weeks, "interval": interval, "seed": seed, "repeats": repeats}
+                yield _row(what, _child("simulate_tms", **options), limit, 2048.0 if nodes == 100 else None)
+            what = "simulating cells"
+            progress(what)
+            yield _row(what, _child("simulate_cells", stations=1000, weeks=4, seed=seed, repeats=repeats), 60.0)
         case "start":
             for what, code, most in _STARTS:
                 progress(what)

@@ -20,6 +20,8 @@ from odflow.evaluate.measure import Timing, peak_mib, reset_peak, timed
 from odflow.evaluate.synthetic import random_network
 from odflow.network.routing import Routing
 
+_ABILENE = 12
+
 
 def project_week(dataset: str, prior: str, repeats: int) -> dict[str, Any]:
     """KL projection of a data set's test week."""
@@ -67,6 +69,27 @@ def read_totem(files: int, nodes: int, seed: int, repeats: int) -> dict[str, Any
             raise UsageError("the TOTEM reader did not return what was written")
         detail = f"{files} files, {nodes} nodes, {size / 1e6:.0f} MB"
         return _measured(lambda: read_demands(folder), repeats, detail)
+
+
+def simulate_tms(nodes: int, weeks: float, interval: str, seed: int, repeats: int) -> dict[str, Any]:
+    """TMs of a network of 12 (Abilene) or more nodes, with every effect, as NetFlow sees them."""
+    from odflow.network.model import Network
+    from odflow.simulate import BackboneConfig, BackboneSimulator
+
+    network = Network.from_topohub("sndlib/abilene") if nodes == _ABILENE else random_network(nodes, seed=seed)
+    simulator = BackboneSimulator(network, BackboneConfig(weeks=weeks, interval=interval, sampling=1000))
+    steps = simulator.config.steps
+    detail = f"{steps} TMs, every {interval}"
+    return _measured(lambda: simulator.run(seed), repeats, detail, steps)
+
+
+def simulate_cells(stations: int, weeks: float, seed: int, repeats: int) -> dict[str, Any]:
+    """Messages, calls and data of cells, hourly."""
+    from odflow.simulate import CellularConfig, CellularSimulator
+
+    simulator = CellularSimulator(CellularConfig(weeks=weeks, stations=stations))
+    detail = f"{stations} cells, {len(simulator.config.services)} services, {simulator.config.steps} hours"
+    return _measured(lambda: simulator.run(seed), repeats, detail)
 
 
 def write_totem(folder: Path, files: int, nodes: int, seed: int) -> int:
@@ -130,6 +153,10 @@ def main(task: str, arguments: str) -> None:
                 found = route(**options)
             case "read_totem":
                 found = read_totem(**options)
+            case "simulate_tms":
+                found = simulate_tms(**options)
+            case "simulate_cells":
+                found = simulate_cells(**options)
             case _:
                 raise UsageError(f"no speed task '{task}'")
     print(json.dumps(found))

@@ -9,5 +9,7 @@ from odflow.simulate.config import BackboneConfig as BackboneConfig
 from odflow.simulate.counters import CounterSampler as CounterSampler
 from odflow.simulate.randomise import BackboneRandomization as BackboneRandomization
 from odflow.simulate.randomise import randomize as randomize
+from odflow.simulate.randomise_cells import CellularRandomization as CellularRandomization
 from odflow.simulate.services import SERVICES as SERVICES
 from odflow.simulate.services import Service as Service
+from odflow.simulate.store import write_worlds as write_worlds

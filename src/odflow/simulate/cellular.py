@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_CITY, _NOISE, _CROWDS, _FAILURES, _SESSIONS, _OWN = range(30, 36)  # streams of random numbers
+_CITY, _NOISE, _CROWDS, _FAILURES, _SESSIONS, _OWN, _SIZES = range(30, 37)  # streams of random numbers
 # share of mobile people at each kind of place by hour of a working day and of a weekend day: knots (hour, share)
 _WORKDAY = (
     ((0, 0.93), (6, 0.85), (9, 0.35), (16, 0.35), (19, 0.65), (24, 0.93)),
@@ -117,6 +117,8 @@ class CellularSimulator:
         at = _presence(time)  # (T, 4)
         people = config.population * config.mobility * at[:, None, :] * places
         people[:, :, 0] += config.population * (1 - config.mobility) * home
+        size = np.exp(config.station_spread * random_stream(seed, _SIZES).standard_normal(len(home)))
+        people *= (size / (size @ home))[:, None]
         self._add_crowds(people, city, seed)
         return np.asarray(people)
 

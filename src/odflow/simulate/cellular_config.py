@@ -127,6 +127,8 @@ class CellularConfig(Span):
         Of the density of people between neighbourhoods.
     land_contrast : float
         How pure neighbourhoods are: 0 = the same mix everywhere.
+    station_spread : float
+        Of the stations' traffic beyond that of the people they serve: their capacity, and choice of other operators.
     mobility : float
         Share of people who follow the day from place to place; the others stay at home.
     variation : float
@@ -178,6 +180,7 @@ class CellularConfig(Span):
     patch_m: float = 500.0
     density_spread: float = 0.7
     land_contrast: float = 1.5
+    station_spread: float = 0.3
     mobility: float = 0.6
     variation: float = 0.15
     white: float = 0.3
@@ -226,4 +229,12 @@ _POSITIVE = (
     *("weeks", "width_km", "height_km", "stations", "squares", "pixel_m", "frequency_ghz", "population", "centre_km"),
     *("patch_m", "memory_h", "drift_days", "crowd_people", "crowd_hours", "repair_h"),
 )
-_NOT_NEGATIVE = ("density_spread", "land_contrast", "variation", "tail", "drift", "crowds_per_week", "failures_per_year")
+_NOT_NEGATIVE = (
+    "density_spread",
+    "land_contrast",
+    "variation",
+    "tail",
+    "drift",
+    "crowds_per_week",
+    "failures_per_year",
+)

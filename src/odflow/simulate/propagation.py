@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,6 +17,7 @@ STATION_M, USER_M, CLUTTER_M = 25.0, 1.5, 1.0  # heights: antenna, user, effecti
 NEAREST_M = 10.0
 SHADOW_DB = {True: 4.0, False: 6.0}  # with and without line of sight
 CORRELATION_M = 50.0  # of shadowing without line of sight
+_NARROW, _REACH = 0.1, 3.0  # of smoothing: pixels below which there is none; standard deviations of the kernel
 _BLOCK = 1 << 22
 
 
@@ -82,7 +83,9 @@ def serving_station(
 
 def smooth_normal(shape: tuple[int, int], width: float, rng: np.random.Generator) -> Floats:
     """Normal field of unit variance whose correlation is Gaussian, of standard deviation ``width * sqrt(2)`` pixels."""
-    field = (
-        gaussian_filter(rng.standard_normal(shape), width, mode="wrap") if width > 0.1 else rng.standard_normal(shape)
-    )
-    return np.asarray(field / (field.std() or 1.0))
+    if width < _NARROW:
+        return rng.standard_normal(shape)
+    margin = int(np.ceil(_REACH * width))
+    wide = gaussian_filter(rng.standard_normal((shape[0] + 2 * margin, shape[1] + 2 * margin)), width, truncate=_REACH)
+    kernel = gaussian_filter1d(np.eye(1, 2 * margin + 1, margin)[0], width, truncate=_REACH)
+    return np.asarray(wide[margin : margin + shape[0], margin : margin + shape[1]] / (kernel**2).sum())

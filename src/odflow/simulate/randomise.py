@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -39,28 +39,28 @@ class BackboneRandomization(Randomization[BackboneConfig]):
 
     usual: ClassVar[Any] = BackboneConfig()
 
-    mass_spread: Range = (0.6, 1.6)
+    mass_spread: Range = (0.5, 2.0)
     direction_spread: Range = (0.1, 0.8)
     friction: Range = (0.0, 1.5)
-    residual_spread: Range = (0.5, 1.8)
-    reciprocity: Range = (0.0, 0.9)
+    residual_spread: Range = (0.3, 2.5)
+    reciprocity: Range = (0.0, 0.95)
     silent: Range = (0.0, 0.1)
     self_share: Range = (0.0, 0.3)
     daily_swing: Range = (1.2, 4.0)
-    busy_hour: Range = (11.0, 23.0)
+    busy_hour: Range = (0.0, 24.0)
     busy_hour_spread: Range = (0.5, 4.0)
     second_peak: Range = (0.0, 0.5)
     swing_spread: Range = (0.1, 1.0)
     weekend: Range = (0.5, 1.2)
     weekend_spread: Range = (0.0, 0.3)
-    variation: Range = (0.1, 0.8)
-    variation_spread: Range = (0.2, 1.0)
+    variation: Range = (0.1, 1.0)
+    variation_spread: Range = (0.2, 1.5)
     power: Range = (1.2, 1.9)
     white: Range = (0.1, 0.9)
     memory_min: Range = (10.0, 240.0)
     long_share: Range = (0.2, 0.8)
     long_memory_h: Range = (4.0, 48.0)
-    tail: Range = (0.0, 1.2)
+    tail: Range = (0.0, 1.6)
     shared: Range = (0.0, 0.6)
     drift: Range = (0.1, 0.8)
     drift_days: Range = (2.0, 30.0)
@@ -73,7 +73,7 @@ class BackboneRandomization(Randomization[BackboneConfig]):
     flash_crowds_per_week: Range = (0.0, 3.0)
     flash_factor: Range = (1.2, 5.0)
     flash_hours: Range = (0.5, 6.0)
-    sampling: Range = (0.0, 0.0)
+    sampling: Range = (1.0, 3000.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +92,19 @@ class World:
     seed: int
     config: BackboneConfig | CellularConfig
     traffic: xr.DataArray
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """All numbers of the configuration by name; those of a service as ``video.share``."""
+        found = _numbers(self.config)
+        for service in self.config.services:
+            found |= {f"{service.name}.{name}": value for name, value in _numbers(service).items()}
+        return found
+
+
+def _numbers(config: object) -> dict[str, float]:
+    named = ((f.name, getattr(config, f.name)) for f in fields(config))  # type: ignore[arg-type]
+    return {name: float(value) for name, value in named if isinstance(value, (int, float))}
 
 
 def randomize(

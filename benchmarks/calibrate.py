@@ -11,7 +11,7 @@ from typing import Any
 
 from odflow.evaluate.realism_real import Halves, halves
 from odflow.evaluate.report import markdown_table, number
-from odflow.sim2real.calibrate import Calibration, CalibrationConfig, calibrate
+from odflow.sim2real.calibration import Calibration, CalibrationConfig, calibrate
 from odflow.simulate import (
     CELL_SERVICES,
     BackboneConfig,
@@ -36,13 +36,21 @@ _LTE = tuple(
     replace(_INTERNET, name=name, unit=unit, size_spread=spread)
     for name, unit, spread in (("down", "bits", 2.0), ("up", "bits", 2.0), ("users", "users", 0.3))
 )
+_START = BackboneConfig(
+    weeks=2,
+    direction_spread=0.3,
+    friction=0.5,
+    reciprocity=0.3,
+    variation=0.4,
+    variation_spread=0.5,
+    power=1.6,
+    tail=0.5,
+    drift=0.3,
+    bursts_per_week=1.0,
+)
 STARTS: dict[str, BackboneConfig | CellularConfig] = {
-    "abilene": BackboneConfig(
-        weeks=2, interval="5min", total=3.5e9, sampling=100, busy_hour=14, variation=0.4, residual_spread=1.0
-    ),
-    "geant": BackboneConfig(
-        weeks=2, interval="15min", total=8.2e9, sampling=1000, busy_hour=17, variation=0.4, residual_spread=1.6
-    ),
+    "abilene": replace(_START, interval="5min", total=3.5e9, sampling=100, busy_hour=14, residual_spread=1.0),
+    "geant": replace(_START, interval="15min", total=8.2e9, sampling=1000, busy_hour=17, residual_spread=1.6),
     "milan": CellularConfig(
         weeks=15 / 7,
         interval="10min",

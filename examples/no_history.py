@@ -36,7 +36,7 @@ def main(links: Path) -> None:
         f"{len(routing.routings)} routings, {len(polls):,} polls, {loads.sizes['time']} x {loads.sizes['link']} loads"
     )
     for world in of.randomize(simulator, of.BackboneRandomization(), n=3):
-        busiest = routing.loads(world.demands).max("time").max()
+        busiest = routing.loads(world.traffic).max("time").max()
         print(f"world {world.seed}: busiest link {float(busiest) / 1e9:.1f} Gbit/s")
 
 

@@ -45,6 +45,12 @@ _HOMES = {
     "randomize": "odflow.simulate",
     "CellularSimulator": "odflow.simulate",
     "CellularConfig": "odflow.simulate",
+    "CellularRandomization": "odflow.simulate",
+    "write_worlds": "odflow.simulate",
+    "calibrate": "odflow.sim2real.calibration",
+    "CalibrationConfig": "odflow.sim2real.calibration",
+    "read_cells": "odflow.traffic.cells",
+    "write_cells": "odflow.traffic.cells",
     "CellService": "odflow.simulate",
     "CounterSampler": "odflow.simulate",
     "reconcile": "odflow.estimate",
@@ -90,16 +96,22 @@ if TYPE_CHECKING:
     from odflow.network.model import Network as Network
     from odflow.network.model import Node as Node
     from odflow.network.routing import Routing as Routing
+    from odflow.sim2real.calibration import CalibrationConfig as CalibrationConfig
+    from odflow.sim2real.calibration import calibrate as calibrate
     from odflow.simulate import BackboneConfig as BackboneConfig
     from odflow.simulate import BackboneRandomization as BackboneRandomization
     from odflow.simulate import BackboneSimulator as BackboneSimulator
     from odflow.simulate import CellService as CellService
     from odflow.simulate import CellularConfig as CellularConfig
+    from odflow.simulate import CellularRandomization as CellularRandomization
     from odflow.simulate import CellularSimulator as CellularSimulator
     from odflow.simulate import CounterSampler as CounterSampler
     from odflow.simulate import Service as Service
     from odflow.simulate import randomize as randomize
+    from odflow.simulate import write_worlds as write_worlds
     from odflow.traffic import datasets as data  # noqa: F401
+    from odflow.traffic.cells import read_cells as read_cells
+    from odflow.traffic.cells import write_cells as write_cells
     from odflow.traffic.counters import counters_to_loads as counters_to_loads
     from odflow.traffic.counters import read_interfaces as read_interfaces
     from odflow.traffic.counters import read_polls as read_polls

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import odflow as of
 from odflow.network.epochs import RoutingEpochs
+from odflow.traffic.cells import read_cells
 from odflow.traffic.files import read_demands, read_loads
 
 SMALL = ("--weeks", "1", "--interval", "2h", "--total", "4e9")
@@ -41,6 +44,61 @@ def test_facts_and_files(odflow, workplace):
     assert read_demands("t.nc").sizes["time"] == 84
 
 
+def test_like_a_real_network(odflow, workplace):
+    assert (
+        odflow("simulate", "net.csv", "-o", "a.nc", "--like", "geant", "--interval", "1h", "--weekend", 0.5).code == 0
+    )
+    config = of.simulate.presets.geant_like(interval="1h", weekend=0.5, weeks=1)
+    expected = of.BackboneSimulator(of.Network.read("net.csv"), config).run(0)
+    np.testing.assert_allclose(read_demands("a.nc"), expected, rtol=1e-12)
+
+
+def test_services(odflow, workplace):
+    ran = odflow("simulate", "net.csv", "-o", "a.nc", *SMALL, "--services", "video=0.5,voice=0.1", "--services", "web")
+    assert (ran.code, ran.err) == (0, "")
+    assert "4 x 4 demands of 3 services" in ran.out
+    demands = read_demands("a.nc")
+    assert demands["service"].values.tolist() == ["video", "voice", "web"]
+    shares = demands.sum(("time", "origin", "destination"))
+    assert float(shares.sum() / demands.sizes["time"]) == pytest.approx(4e9)
+    assert float(shares[0] / shares[1]) == pytest.approx(5, rel=0.6)
+
+
+def test_worlds_and_a_picture(odflow, workplace):
+    ran = odflow("simulate", "net.csv", "-o", "w.nc", *SMALL, "--worlds", 3, "--workers", 1, "--seed", 4)
+    assert ran.code == 0
+    assert "w.nc: 3 worlds" in ran.out
+    simulator = of.BackboneSimulator(of.Network.read("net.csv"), of.BackboneConfig(weeks=1, interval="2h", total=4e9))
+    with xr.open_dataset("w.nc", engine="h5netcdf") as worlds:
+        for k, world in enumerate(of.randomize(simulator, of.BackboneRandomization(), 3, seed=4)):
+            np.testing.assert_allclose(worlds["demand"][k], world.traffic, rtol=1e-6)
+    assert odflow("simulate", "net.csv", "-o", "a.nc", *SMALL, "--plot", "a.png", "--services", "web,bulk").code == 0
+    assert (workplace / "a.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_cells(odflow, workplace):
+    small = ("--weeks", 0.5, "--stations", 5, "--width-km", 2, "--height-km", 2)
+    ran = odflow("simulate-cells", "-o", "c.nc", *small, "--seed", 2, "--plot", "c.png")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("c.nc: 5 cells, 84 x 1 h from 2026-01-05 00:00\n")
+    config = of.CellularConfig(weeks=0.5, stations=5, width_km=2, height_km=2)
+    expected = of.CellularSimulator(config).run(2)
+    np.testing.assert_allclose(read_cells("c.nc"), expected, rtol=1e-12)
+    assert (workplace / "c.png").stat().st_size > 5000
+    facts = json.loads(odflow("simulate-cells", "-o", "c.csv", *small, "--services", "internet,sms", "--json").out)
+    assert facts["cells"] == 5
+    assert list(facts["mean"]) == ["internet", "sms"]
+    assert read_cells("c.csv").sizes == {"time": 84, "cell": 5, "service": 2}
+    ran = odflow("simulate-cells", "-o", "m.nc", "--like", "milan", "--weeks", 0.1, "--services", "internet", "-q")
+    assert (ran.code, ran.out) == (0, "")
+    like = of.simulate.presets.urban_cells(weeks=0.1, interval="1h")
+    one = of.CellularSimulator(replace(like, services=like.services[2:])).run(0)
+    np.testing.assert_allclose(read_cells("m.nc"), one, rtol=1e-12)
+    assert odflow("simulate-cells", "-o", "w.nc", *small, "--worlds", 2, "-q").code == 0
+    with xr.open_dataset("w.nc", engine="h5netcdf") as worlds:
+        assert worlds["traffic"].shape == (2, 84, 5, 3)
+
+
 BAD = {
     "simulate nowhere.csv -o x.nc": "nowhere.csv",
     "simulate net.csv -o x.nc --weekend -1": "weekend is -1.0, expected a positive number",
@@ -49,6 +107,18 @@ BAD = {
     "simulate net.csv -o x.txt": "x.txt",
     "simulate net.csv -o x.nc --loads x.nc": "x.nc",
     "simulate net.csv -o x.nc --routing r.txt": "r.txt",
+    "simulate net.csv -o x.nc --services voice": "service 'voice' needs a share",
+    "simulate net.csv -o x.nc --services video=much": "video=much",
+    "simulate net.csv -o x.nc --services video=-1": "share is -1.0, expected a positive number",
+    "simulate net.csv -o x.nc --plot x.jpg": "x.jpg",
+    "simulate net.csv -o x.csv --worlds 2": "x.csv",
+    "simulate net.csv -o x.nc --worlds 2 --loads l.nc": "--worlds goes without --loads",
+    "simulate net.csv -o x.nc --like internet2": "internet2",
+    "simulate-cells -o x.txt": "x.txt",
+    "simulate-cells -o x.nc --services tv": "unknown service 'tv'; there are sms, call, internet",
+    "simulate-cells -o x.nc --services sms,sms": "expected different names",
+    "simulate-cells -o x.nc --mobility 2": "mobility is 2.0, expected a share",
+    "simulate-cells -o x.nc --worlds 2 --plot x.png": "--worlds goes without --plot",
 }
 
 

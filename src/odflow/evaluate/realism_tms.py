@@ -163,4 +163,7 @@ def reciprocity(tm: Floats) -> float:
     if both.sum() < 3:
         return float("nan")
     residual = np.log(np.maximum(tm, floor) / np.maximum(gravity(tm), floor))
-    return float(np.corrcoef(residual[above, below][both], residual[below, above][both])[0, 1])
+    one, other = residual[above, below][both], residual[below, above][both]
+    if min(one.std(), other.std()) < np.finfo(np.float32).eps:  # gravity itself
+        return float("nan")
+    return float(np.corrcoef(one, other)[0, 1])

@@ -1,5 +1,6 @@
 """Simulators: a network or a city and parameters to traffic, without any history."""
 
+from odflow.simulate import presets as presets
 from odflow.simulate.backbone import BackboneSimulator as BackboneSimulator
 from odflow.simulate.cellular import CellularSimulator as CellularSimulator
 from odflow.simulate.cellular_config import CELL_SERVICES as CELL_SERVICES

@@ -14,6 +14,9 @@ from odflow.simulate.span import Span
 class BackboneConfig(Span):
     """Parameters of ``BackboneSimulator``; *spread* is the standard deviation of a natural logarithm.
 
+    The defaults lie between what was calibrated on Abilene and on GÉANT (:mod:`odflow.simulate.presets`), rounded, with
+    the larger daily swing of networks of today.
+
     Parameters
     ----------
     weeks : float
@@ -118,10 +121,10 @@ class BackboneConfig(Span):
     total: float = 1e12
     services: tuple[Service, ...] = ()
     mass_spread: float = 1.0
-    direction_spread: float = 0.3
-    friction: float = 0.5
+    direction_spread: float = 0.2
+    friction: float = 0.8
     residual_spread: float = 0.8
-    reciprocity: float = 0.3
+    reciprocity: float = 0.6
     silent: float = 0.0
     self_share: float = 0.1
     daily_swing: float = 2.0
@@ -131,21 +134,21 @@ class BackboneConfig(Span):
     swing_spread: float = 0.4
     weekend: float = 0.75
     weekend_spread: float = 0.1
-    variation: float = 0.2
-    variation_spread: float = 0.5
-    power: float = 1.6
+    variation: float = 0.3
+    variation_spread: float = 1.0
+    power: float = 1.4
     white: float = 0.3
     memory_min: float = 60.0
     long_share: float = 0.5
     long_memory_h: float = 12.0
-    tail: float = 0.5
+    tail: float = 1.2
     shared: float = 0.3
-    drift: float = 0.3
+    drift: float = 0.2
     drift_days: float = 14.0
     shifts_per_year: float = 4.0
     shift_spread: float = 0.7
     growth: float = 1.3
-    bursts_per_week: float = 1.0
+    bursts_per_week: float = 0.2
     burst_size: float = 2.0
     burst_minutes: float = 15.0
     flash_crowds_per_week: float = 0.5

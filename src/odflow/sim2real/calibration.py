@@ -1,7 +1,8 @@
 """Calibration of a simulator: the parameters whose traffic has the statistics of real traffic.
 
 The method of simulated moments (McFadden 1989): statistics of the simulator are means over a few seeds, the same for
-all parameters, so that they are smooth functions of them; Gauss-Newton steps within the box of the ranges.
+all parameters, so that they are smooth functions of them; Gauss-Newton steps within the box of the ranges. What counts
+as a large difference is a quarter of the real value, or more where simulations differ more among themselves.
 """
 
 from __future__ import annotations
@@ -133,6 +134,7 @@ def calibrate(
     start = np.array([shares[name] for name in free])
     with ProcessPoolExecutor(config.workers) if config.workers else nullcontext() as pool:
         fit = _Fit(simulator, randomization, targets, free, start, config, pool)
+        fit = replace(fit, scales=fit.scales_at(start))
         here, reach = start, config.reach
         found = fit.simulate([here])[0]
         cost = [fit.cost(here, found)]
@@ -173,12 +175,17 @@ class _Fit:
     start: Floats
     options: CalibrationConfig
     pool: Executor | None
+    scales: Floats | None = None  # of the deviations
 
     def config_at(self, point: Floats) -> Any:
         return self.randomization.at(self.simulator.config, dict(zip(self.free, point.tolist(), strict=True)))
 
     def simulate(self, points: Sequence[Floats]) -> list[dict[str, float]]:
         """Statistics at each point, means over the seeds."""
+        return [mean_statistics(found) for found in self.simulations(points)]
+
+    def simulations(self, points: Sequence[Floats]) -> list[list[dict[str, float]]]:
+        """Statistics at each point with each seed."""
         tasks = [
             (replace(self.simulator, config=self.config_at(point)), seed)
             for point in points
@@ -186,11 +193,19 @@ class _Fit:
         ]
         found = list((self.pool or _Here()).map(_statistics_of, tasks))
         count = self.options.seeds
-        return [mean_statistics(found[k : k + count]) for k in range(0, len(found), count)]
+        return [found[k : k + count] for k in range(0, len(found), count)]
+
+    def scales_at(self, point: Floats) -> Floats:
+        """Deviations that count as one: that of a quarter, and the standard deviation from seed to seed, together."""
+        seeds = np.array([self.deviations(found) for found in self.simulations([point])[0]])
+        return np.asarray(np.sqrt(1 + seeds.var(axis=0)))
+
+    def deviations(self, found: dict[str, float]) -> Floats:
+        off = np.array([deviation(name, found[name], value) for name, value in self.targets.items()])
+        return np.asarray(np.nan_to_num(off))
 
     def residuals(self, found: dict[str, float]) -> Floats:
-        off = np.array([deviation(name, found[name], value) for name, value in self.targets.items()])
-        return np.nan_to_num(off)
+        return self.deviations(found) / (1.0 if self.scales is None else self.scales)
 
     def cost(self, point: Floats, found: dict[str, float]) -> float:
         """Large deviations count by their size, small ones by their square (pseudo-Huber)."""

@@ -121,7 +121,7 @@ def _code(config: BackboneConfig | CellularConfig) -> str:
     """What differs from the default, as arguments."""
     usual = {f.name: f.default for f in fields(config)}
     found = asdict(config)
-    lines = [f"    {name}={_rounded(value)}," for name, value in found.items() if value != usual[name]]
+    lines = [f"    {name}={_rounded(value)!r}," for name, value in found.items() if value != usual[name]]
     return "\n".join(lines)
 
 
@@ -130,4 +130,4 @@ def _rounded(value: Any) -> Any:
         return float(f"{value:.3g}")
     if isinstance(value, dict):
         return {name: _rounded(one) for name, one in value.items()}
-    return tuple(_rounded(one) for one in value) if isinstance(value, (tuple, list)) else repr(value)
+    return tuple(_rounded(one) for one in value) if isinstance(value, (tuple, list)) else value

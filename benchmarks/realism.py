@@ -14,7 +14,7 @@ Made by `python -m benchmarks realism`; the tables also by the command in it. Ev
 `odflow.evaluate.realism_tms` and `odflow.evaluate.realism_cells`.
 
 - Real data are halved. The configurations of `odflow.simulate.presets` (`odflow simulate --like ...`) were calibrated
-  on one half, by `python -m benchmarks calibrate`; *near* says whether the mean of ten simulations, with other seeds
+  on one half, by `python -m benchmarks calibrate`; *near* says whether the mean of twenty simulations, with other seeds
   than in the calibration, is within 25 % of the **other** half (hours of the day: within 3 hours).
 - *Real near real* is the share of statistics in which one half of the real data is within 25 % of the other: more
   cannot be expected of a simulator, and what misses there says more about the network than about the simulator.

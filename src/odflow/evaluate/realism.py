@@ -58,7 +58,7 @@ class RealismBenchmark:
     """
 
     datasets: tuple[str, ...] = tuple(REAL)
-    simulations: int = 10
+    simulations: int = 20
     worlds: int = 200
     seed: int = 0
     workers: int = 0

@@ -71,6 +71,11 @@ def test_one_statistic() -> None:
     assert row.real == pytest.approx(0.55)
     assert not replace(row, simulated=0.76).near
     assert not replace(row, worlds=(0.56, 0.9)).inside
+    hours = replace(
+        row, name="busy_hour", worlds=tuple(np.r_[np.linspace(22, 23.8, 10), np.linspace(0, 1, 10), 12, 13])
+    )
+    assert hours.range == pytest.approx((22, 1))
+    assert [replace(hours, calibrate=at, check=at).inside for at in (23.0, 0.5, 12.5)] == [True, True, False]
     assert replace(row, name="busy_hour", calibrate=23.0, check=2.0).real == pytest.approx(0.5)
 
 

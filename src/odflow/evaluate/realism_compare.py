@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 NEAR = 0.25  # of the real value: what counts as near
-_HOURS = ("busy_hour",)  # hours of a day: 3 hours count as near, a quarter of the largest possible difference
+HOURS = ("busy_hour",)  # hours of a day: 3 hours count as near, a quarter of the largest possible difference
 
 
 def statistics(traffic: xr.DataArray) -> dict[str, float]:
@@ -52,7 +52,7 @@ def deviation(name: str, simulated: float, real: float) -> float:
 
     One is a quarter of the real value, and 3 hours for hours of the day.
     """
-    if name in _HOURS:
+    if name in HOURS:
         return ((simulated - real + 12) % 24 - 12) / (12 * NEAR)
     return (simulated - real) / max(NEAR * abs(real), 1e-9)
 
@@ -66,6 +66,6 @@ def _mean(name: str, values: np.ndarray) -> float:
     known = values[np.isfinite(values)]
     if not len(known):
         return float("nan")
-    if name in _HOURS:
+    if name in HOURS:
         return float(np.angle(np.exp(1j * known * np.pi / 12).mean()) * 12 / np.pi % 24)
     return float(known.mean())

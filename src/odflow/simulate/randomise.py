@@ -55,7 +55,7 @@ class BackboneRandomization(Randomization[BackboneConfig]):
     weekend_spread: Range = (0.0, 0.3)
     variation: Range = (0.1, 1.0)
     variation_spread: Range = (0.2, 1.5)
-    power: Range = (1.0, 1.9)
+    power: Range = (0.8, 1.9)
     white: Range = (0.1, 0.9)
     memory_min: Range = (10.0, 240.0)
     long_share: Range = (0.2, 0.8)

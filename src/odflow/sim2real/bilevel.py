@@ -16,22 +16,23 @@ Params = dict[str, Tensor]
 Losses = Callable[[Params], Tensor]  # of parameters to the loss of every sample of a batch, shape (B,)
 
 
-def lower_level(losses: Losses, params: Params, logits: Tensor, steps: int, rate: float) -> Params:
+def weighted_mean(losses: Tensor, weights: Tensor) -> Tensor:
+    """g: mean of the losses (B,) with weights (B,) of any scale."""
+    return (weights * losses).sum() / weights.sum()
+
+
+def lower_level(losses: Losses, start: Params, logits: Tensor, steps: int, rate: float) -> Params:
     """phi_K(w): parameters after K gradient steps on the weighted loss; differentiable in `logits` (B,)."""
     weights = logits.sigmoid()
-    weights = weights / weights.sum()
-
-    def weighted(p: Params) -> Tensor:
-        return (weights * losses(p)).sum()
-
+    params = start
     for _ in range(steps):
-        slope = torch.func.grad(weighted)(params)
+        slope = torch.func.grad(lambda p: weighted_mean(losses(p), weights))(params)
         params = {name: value - rate * slope[name] for name, value in params.items()}
     return params
 
 
 def hypergradient(
-    losses: Losses, real: Losses, params: Params, logits: Tensor, steps: int, rate: float
+    losses: Losses, real: Losses, start: Params, logits: Tensor, steps: int, rate: float
 ) -> tuple[Tensor, Tensor, Params]:
     """Gradient of ``G(phi_K(w))`` with respect to the logits, exactly, through all K steps.
 
@@ -42,30 +43,43 @@ def hypergradient(
     """
 
     def upper(w: Tensor) -> tuple[Tensor, tuple[Tensor, Params]]:
-        reached = lower_level(losses, params, w, steps, rate)
+        reached = lower_level(losses, start, w, steps, rate)
         loss = real(reached).mean()
         return loss, (loss, reached)
 
     slope, (loss, reached) = torch.func.grad(upper, has_aux=True)(logits)
-    return slope, loss.detach(), {name: value.detach() for name, value in reached.items()}
+    return slope, loss.detach(), _detached(reached)
 
 
 def gap_gradients(
-    losses: Losses, params: Params, logits: Tensor, steps: int, rate: float
-) -> tuple[Tensor, Tensor, Params]:
-    """``h(w, phi) = |phi - phi_K(w)|^2`` and its gradients; phi_K(w) starts at a phi that is held fixed.
+    losses: Losses, start: Params, params: Params, logits: Tensor, steps: int, rate: float
+) -> tuple[Tensor, Tensor, Params, Params]:
+    """``h(w, phi) = |phi - phi_K(w)|^2`` and its gradients.
+
+    Parameters
+    ----------
+    losses, logits, steps, rate
+        As for :func:`lower_level`.
+    start : dict
+        Where phi_K(w) starts.
+    params : dict
+        phi.
 
     Returns
     -------
-    Tensor (), Tensor (B,), dict
-        h, its gradient with respect to the logits, and with respect to phi.
+    Tensor (), Tensor (B,), dict, dict
+        h, its gradient with respect to the logits, and with respect to phi; phi_K.
     """
 
-    def distance(w: Tensor) -> tuple[Tensor, Params]:
-        reached = lower_level(losses, params, w, steps, rate)
-        off = {name: value - reached[name] for name, value in params.items()}
-        return torch.stack([part.square().sum() for part in off.values()]).sum(), off
+    def distance(w: Tensor) -> tuple[Tensor, tuple[Tensor, Params]]:
+        reached = lower_level(losses, start, w, steps, rate)
+        size = torch.stack([(value - reached[name]).square().sum() for name, value in params.items()]).sum()
+        return size, (size, reached)
 
-    slope, off = torch.func.grad(distance, has_aux=True)(logits)
-    size = torch.stack([part.square().sum() for part in off.values()]).sum()
-    return size.detach(), slope, {name: 2 * part.detach() for name, part in off.items()}
+    slope, (size, reached) = torch.func.grad(distance, has_aux=True)(logits)
+    reached = _detached(reached)
+    return size.detach(), slope, {name: 2 * (value - reached[name]) for name, value in params.items()}, reached
+
+
+def _detached(params: Params) -> Params:
+    return {name: value.detach() for name, value in params.items()}

@@ -1,9 +1,10 @@
-"""The front door: weights of simulated samples or worlds."""
+"""The front door: weights of simulated samples or worlds, and the network that they make."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from odflow.errors import DataError
-from odflow.sim2real.bilevel import Params, lower_level
+from odflow.sim2real.bilevel import Params
 from odflow.sim2real.config import ReweightConfig
-from odflow.sim2real.tasks import Batch, CuttingPlane, LossFunction, Unrolled
+from odflow.sim2real.networks import Networks
+from odflow.sim2real.solvers import Batch, CuttingPlane, LossFunction, Unrolled
 from odflow.sim2real.weights import effective_share
 from odflow.training import Progress, train
 from odflow.training.seeds import generator_of
 
-_EQUAL = 41  # stream of random numbers
+_HELD_OUT = 41  # stream of random numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,20 +35,30 @@ class Reweighted:
     world_weights : array, shape (G,)
         Of the worlds, mean 1; those of the samples if there were no worlds.
     params : dict of str to Tensor
-        The network at the end.
+        The network trained with these weights.
+    equal_params : dict of str to Tensor
+        The control: trained in the same way with equal weights.
     effective : float
         Effective share of samples or worlds, 1 = all alike.
     real_loss, equal_loss : float
-        On real samples that were held out: of the network, and of one that was trained as long with equal weights.
-        NaN if none were held out.
+        Of the two networks on the real samples that were held out; NaN if none were.
     """
 
     weights: NDArray[np.float64]
     world_weights: NDArray[np.float64]
     params: Params
+    equal_params: Params
     effective: float
     real_loss: float
     equal_loss: float
+
+    def __str__(self) -> str:
+        """Whether it was worth it, in two lines."""
+        kind = "samples" if len(self.world_weights) == len(self.weights) else "worlds"
+        return (
+            f"{len(self.world_weights)} weights of {kind}, effectively {self.effective:.0%} of them\n"
+            f"loss on held-out real samples: {self.real_loss:.4g} weighted, {self.equal_loss:.4g} with equal weights"
+        )
 
 
 def reweight(
@@ -62,10 +74,11 @@ def reweight(
     log: Path | None = None,
     progress: Progress | None = None,
 ) -> Reweighted:
-    """Weigh simulated samples by how well a network trained on them does on real ones.
+    """Weigh simulated samples by how well a network trained on them does on real ones, and train that network.
 
     Solves ``min_w G(phi*(w))``, G the mean real loss and phi* the network of least weighted simulated loss
-    (Sim-MSTNet, Ma et al. 2026), with ``phi*`` replaced by K gradient steps.
+    (Sim-MSTNet, Ma et al. 2026), with ``phi*`` replaced by K gradient steps. Then a network is trained from `params`
+    with the weights found, and another one in the same way with equal weights.
 
     Parameters
     ----------
@@ -73,61 +86,109 @@ def reweight(
         ``loss(params, batch)``: losses of the samples of a batch, shape (B,); a function of its arguments alone, such
         as one that uses ``torch.func.functional_call``.
     params : dict of str to Tensor
-        Where the network starts.
+        Where every network starts.
     simulated, real : sequences of Tensor
-        Arrays with one row for each sample, such as inputs and targets.
+        Arrays with one row for each sample, such as inputs and targets. Batches of them are moved to the device.
     config : ReweightConfig, optional
     worlds : ints, shape (N,), optional
         Number of the simulated world that each sample is of, from 0: one weight for each world then.
     checkpoint, resume, log, progress
-        As :func:`odflow.training.train`.
+        As :func:`odflow.training.train`. The two networks have a checkpoint and a log of their own, the name with
+        ``-networks`` before the suffix.
+
+    Returns
+    -------
+    Reweighted
 
     Raises
     ------
     DataError
         If the arrays do not fit each other.
+    UsageError, TrainingError, OdflowError
+        As :func:`odflow.training.train`.
     """
     config = config or ReweightConfig()
     parts, truth = tuple(simulated), tuple(real)
     _check(parts, truth, worlds)
-    kept = max(1, round(len(truth[0]) * (1 - config.held_out)))
-    order = torch.randperm(len(truth[0]), generator=generator_of(config.seed, _EQUAL, 0))
-    seen, held = (tuple(part[rows] for part in truth) for rows in (order[:kept], order[kept:]))
-    groups = None if worlds is None else torch.from_numpy(np.ascontiguousarray(worlds, dtype=np.int64))
-    kind = Unrolled if config.solver == "unrolled" else CuttingPlane
-    task = kind(loss, params, parts, seen, groups, config)
+    seen, held = _split(truth, config)
+    groups = torch.arange(len(parts[0])) if worlds is None else torch.from_numpy(np.array(worlds, dtype=np.int64))
     rows = torch.arange(len(parts[0]))
-    train(task, rows, config, checkpoint=checkpoint, resume=resume, log=log, progress=progress)
-    logits = task.state.logits
-    of_worlds = logits.sigmoid()
-    of_samples = of_worlds[task.worlds]
-    found = {name: value.clone() for name, value in task.state.params.items()}
-    real_loss = equal_loss = float("nan")
-    if len(held[0]):
-        equal = _trained_alike(loss, params, parts, config)
-        real_loss, equal_loss = (float(loss(each, held).mean()) for each in (found, equal))
+    identity = _identity({"simulated": parts, "real": seen, "start": tuple(params.values()), "worlds": (groups,)})
+    solver = CuttingPlane if config.solver == "cutting-plane" else Unrolled
+    task = solver(loss, params, parts, seen, groups, config)
+    total = config.steps + config.network_steps
+    train(
+        task,
+        rows,
+        config,
+        checkpoint=checkpoint,
+        resume=resume,
+        identity=identity,
+        log=log,
+        progress=_shifted(progress, 0, total),
+    )
+    of_worlds = task.weights.logits.sigmoid().cpu()
+    of_worlds = of_worlds / of_worlds[groups].mean()
+    networks = Networks(loss, params, parts, of_worlds[groups], config)
+    train(
+        networks,
+        rows,
+        replace(config, steps=config.network_steps),
+        checkpoint=_beside(checkpoint),
+        resume=resume,
+        identity=identity | _identity({"weights": (of_worlds,)}),
+        log=_beside(log),
+        progress=_shifted(progress, config.steps, total),
+    )
+    weighted, equal = networks.params("weighted"), networks.params("equal")
     return Reweighted(
-        weights=(of_samples / of_samples.mean()).double().numpy(),
+        weights=of_worlds[groups].double().numpy(),
         world_weights=(of_worlds / of_worlds.mean()).double().numpy(),
-        params=found,
+        params=weighted,
+        equal_params=equal,
         effective=effective_share(of_worlds),
-        real_loss=real_loss,
-        equal_loss=equal_loss,
+        real_loss=_mean_loss(loss, weighted, held),
+        equal_loss=_mean_loss(loss, equal, held),
     )
 
 
-def _trained_alike(loss: LossFunction, params: Params, simulated: Batch, config: ReweightConfig) -> Params:
-    """The control: as many steps of the lower level with equal weights."""
-    found = dict(params)
-    count = len(simulated[0])
-    for step in range(config.steps):
-        chosen = torch.randperm(count, generator=generator_of(config.seed, _EQUAL, 1, step))[: config.batch]
-        batch = tuple(part[chosen] for part in simulated)
-        rate = config.inner_rate * config.decay(step)
-        logits = torch.zeros(len(chosen), dtype=next(iter(params.values())).dtype)
-        reached = lower_level(lambda p, batch=batch: loss(p, batch), found, logits, config.inner_steps, rate)
-        found = {name: value.detach() for name, value in reached.items()}
-    return found
+def _split(real: Batch, config: ReweightConfig) -> tuple[Batch, Batch]:
+    count = len(real[0])
+    order = torch.randperm(count, generator=generator_of(config.seed, _HELD_OUT))
+    kept = max(1, round(count * (1 - config.held_out)))
+    return tuple(part[order[:kept]] for part in real), tuple(part[order[kept:]] for part in real)
+
+
+@torch.no_grad()
+def _mean_loss(loss: LossFunction, params: Params, samples: Batch) -> float:
+    return float(loss(params, samples).mean()) if len(samples[0]) else float("nan")
+
+
+def _shifted(progress: Progress | None, done_before: int, total: int) -> Progress | None:
+    if progress is None:
+        return None
+
+    def shifted(done: int, _: int, losses: Mapping[str, float]) -> None:
+        progress(done_before + done, total, losses)
+
+    return shifted
+
+
+def _beside(path: Path | None) -> Path | None:
+    return None if path is None else path.with_stem(path.stem + "-networks")
+
+
+def _identity(data: Mapping[str, Sequence[Tensor]]) -> dict[str, str]:
+    return {name: _digest(tensors) for name, tensors in data.items()}
+
+
+def _digest(tensors: Sequence[Tensor]) -> str:
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        array = np.ascontiguousarray(tensor.detach().cpu().numpy())
+        digest.update(f"{array.shape} {array.dtype}".encode())
+        digest.update(array.data)
+    return digest.hexdigest()
 
 
 def _check(simulated: Batch, real: Batch, worlds: NDArray[np.int64] | None) -> None:
@@ -138,7 +199,7 @@ def _check(simulated: Batch, real: Batch, worlds: NDArray[np.int64] | None) -> N
             raise DataError(
                 f"{what} arrays have {', '.join(str(len(part)) for part in arrays)} rows, expected as many each"
             )
-    if len(simulated) != len(real) or any(a.shape[1:] != b.shape[1:] for a, b in zip(simulated, real, strict=False)):
+    if len(simulated) != len(real) or any(a.shape[1:] != b.shape[1:] for a, b in zip(simulated, real, strict=True)):
         raise DataError("simulated and real samples are of different shapes")
     if worlds is not None and (worlds.shape != (len(simulated[0]),) or worlds.min() < 0):
         raise DataError(

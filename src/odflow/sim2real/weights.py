@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 _HALVINGS = 40
+_SATURATED = 20.0  # the sigmoid of this is 1 but for 2e-9
 
 
 def effective_share(weights: Tensor) -> float:
@@ -15,14 +16,17 @@ def effective_share(weights: Tensor) -> float:
 
 @torch.no_grad()
 def spread_out(logits: Tensor, least: float) -> Tensor:
-    """Logits drawn towards their mean, as little as it takes for the sigmoids to have this effective share."""
+    """Logits raised by a common amount, as little as it takes for the sigmoids to have this effective share.
+
+    No sigmoid is above 1, so the more logits are raised, the more weights are alike; their order stays.
+    """
     if effective_share(logits.sigmoid()) >= least:
         return logits
-    mean, low, high = logits.mean(), 0.0, 1.0
+    low, high = 0.0, _SATURATED - float(logits.min())
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        if effective_share((mean + middle * (logits - mean)).sigmoid()) >= least:
-            low = middle
-        else:
+        if effective_share((logits + middle).sigmoid()) >= least:
             high = middle
-    return mean + low * (logits - mean)
+        else:
+            low = middle
+    return logits + high

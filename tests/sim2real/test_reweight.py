@@ -1,6 +1,9 @@
+"""Weights with a known answer, the networks they make, checkpoints, limits."""
+
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -9,74 +12,92 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
-from odflow.errors import DataError, UsageError
-from odflow.sim2real import ReweightConfig, reweight
-from odflow.sim2real.bilevel import gap_gradients, hypergradient, lower_level
-from odflow.sim2real.weights import effective_share, spread_out
+from odflow.errors import DataError, OdflowError, UsageError
+from odflow.sim2real import ReweightConfig, Reweighted, reweight
+from odflow.sim2real.example import BUSY_HOURS, INPUTS, OUTPUTS, half_wrong, windows
+from odflow.sim2real.networks import Networks
+from odflow.sim2real.solvers import Upper
+from odflow.training import train
 
-SOLVERS = ("unrolled", "cutting-plane")
+SOLVERS = ("cutting-plane", "unrolled")
+CONFIG = ReweightConfig(
+    inner_rate=0.3, network_steps=1200, learning_rate=1e-2, final_learning_rate=1e-3, held_out=0.2, least_effective=0.3
+)
 
 
-def network(width: int = 6, inputs: int = 3) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, width), nn.Tanh(), nn.Linear(width, 1))
+def network(width: int = 24) -> tuple[nn.Module, dict[str, Tensor]]:
+    randoms = torch.Generator().manual_seed(0)
+    module = nn.Sequential(nn.Linear(INPUTS, width), nn.Tanh(), nn.Linear(width, OUTPUTS))
+    start = {
+        name: torch.randn(p.shape, generator=randoms) / (p.shape[-1] ** 0.5 if p.ndim > 1 else 10)
+        for name, p in module.named_parameters()
+    }
+    return module, start
 
 
 def loss_of(module: nn.Module):
     def loss(params: dict[str, Tensor], batch: tuple[Tensor, ...]) -> Tensor:
-        x, y = batch
-        return (torch.func.functional_call(module, params, (x,))[:, 0] - y).square()
+        inputs, targets = batch
+        return (torch.func.functional_call(module, params, (inputs,)) - targets).square().mean(dim=1)
 
     return loss
 
 
-@pytest.fixture
-def small():
-    randoms = torch.Generator().manual_seed(0)
-    module = network().double()
-    params = {name: 0.5 * torch.randn(p.shape, generator=randoms).double() for name, p in module.named_parameters()}
-    simulated, real = (
-        (torch.randn(count, 3, generator=randoms).double(), torch.randn(count, generator=randoms).double())
-        for count in (20, 7)
-    )
-    logits = torch.randn(20, generator=randoms).double()
-    return loss_of(module), params, simulated, real, logits
+def tensors(samples) -> tuple[Tensor, ...]:
+    return tuple(map(torch.from_numpy, samples))
 
 
-@pytest.mark.parametrize("steps", [1, 3, 10])
-def test_hypergradient_is_that_of_finite_differences(small, steps: int) -> None:
-    loss, params, simulated, real, logits = small
-    losses, truth = (lambda p: loss(p, simulated)), (lambda p: loss(p, real))
-    slope, value, reached = hypergradient(losses, truth, params, logits, steps, 0.1)
-
-    def upper(w: Tensor) -> float:
-        return float(truth(lower_level(losses, params, w, steps, 0.1)).mean())
-
-    assert float(value) == pytest.approx(upper(logits), rel=1e-12)
-    assert float(truth(reached).mean()) == pytest.approx(upper(logits), rel=1e-12)
-    step = 1e-5
-    unit = torch.eye(20, dtype=torch.float64) * step
-    numeric = torch.tensor([(upper(logits + e) - upper(logits - e)) / (2 * step) for e in unit], dtype=torch.float64)
-    assert float((slope - numeric).norm() / numeric.norm()) < 1e-6
+@cache
+def known():
+    return half_wrong(simulated=2400, real=250, test=4000, seed=0)
 
 
-@pytest.mark.parametrize("steps", [1, 3, 10])
-def test_gradient_of_the_gap_is_that_of_finite_differences(small, steps: int) -> None:
-    loss, params, simulated, _, logits = small
-    losses = lambda p: loss(p, simulated)  # noqa: E731
-    size, by_logit, by_param = gap_gradients(losses, params, logits, steps, 0.1)
+@cache
+def found(solver: str) -> Reweighted:
+    problem, (module, start) = known(), network()
+    config = replace(CONFIG, solver=solver)
+    return reweight(loss_of(module), start, tensors(problem.simulated), tensors(problem.real), config)
 
-    def gap(w: Tensor) -> float:
-        reached = lower_level(losses, params, w, steps, 0.1)
-        return float(sum((params[name] - reached[name]).square().sum() for name in params))
 
-    assert float(size) == pytest.approx(gap(logits), rel=1e-12)
-    step = 1e-5
-    unit = torch.eye(20, dtype=torch.float64) * step
-    numeric = torch.tensor([(gap(logits + e) - gap(logits - e)) / (2 * step) for e in unit], dtype=torch.float64)
-    assert float((by_logit - numeric).norm() / numeric.norm()) < 1e-6
-    reached = lower_level(losses, params, logits, steps, 0.1)
-    for name in params:
-        torch.testing.assert_close(by_param[name], 2 * (params[name] - reached[name]))
+def test_loss(params) -> float:
+    return float(loss_of(network()[0])(params, tensors(known().test)).mean())
+
+
+test_loss.__test__ = False  # type: ignore[attr-defined]
+
+
+@cache
+def loss_of_right_half() -> float:
+    """Test loss of a network trained in the same way on the right half alone."""
+    problem, (module, start) = known(), network()
+    weights = torch.from_numpy(problem.right).float()
+    config = replace(CONFIG, steps=CONFIG.network_steps)
+    task = Networks(loss_of(module), start, tensors(problem.simulated), weights, config)
+    train(task, torch.arange(len(weights)), config)
+    return test_loss(task.params("weighted"))
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_wrong_samples_are_told_from_right_ones(solver: str) -> None:
+    assert roc_auc_score(known().right, found(solver).weights) >= 0.95
+    assert found(solver).weights.mean() == pytest.approx(1.0, abs=1e-5)
+    np.testing.assert_allclose(found(solver).world_weights, found(solver).weights, rtol=1e-5)
+    assert found(solver).effective >= CONFIG.least_effective - 1e-6
+
+
+@pytest.mark.parametrize(("solver", "within"), [("cutting-plane", 1.05), ("unrolled", 1.1)])
+def test_the_network_is_as_good_as_one_of_right_samples_alone(solver: str, within: float) -> None:
+    assert test_loss(found(solver).params) <= within * loss_of_right_half()
+    assert test_loss(found(solver).equal_params) > 2 * loss_of_right_half()
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_losses_on_held_out_samples_tell_the_same(solver: str) -> None:
+    result = found(solver)
+    assert result.real_loss == pytest.approx(test_loss(result.params), rel=0.4)
+    assert result.equal_loss == pytest.approx(test_loss(result.equal_params), rel=0.4)
+    assert "2400 weights of samples, effectively" in str(result)
+    assert f"{result.equal_loss:.4g} with equal weights" in str(result)
 
 
 def point_loss(params: dict[str, Tensor], batch: tuple[Tensor, ...]) -> Tensor:
@@ -91,119 +112,122 @@ def test_a_quadratic_problem_with_a_known_solution(solver: str) -> None:
     target = torch.tensor([[0.3, 0.25]]).double()
     config = ReweightConfig(
         solver=solver,
-        steps=3000,
+        steps=2000,
+        network_steps=1000,
         batch=5,
         held_out=0.0,
         inner_rate=0.2,
         inner_steps=5,
         least_effective=0.0,
-        weight_rate=0.02,
+        reach=20.0,
+        learning_rate=1e-2,
+        final_learning_rate=1e-4,
         gap=1e-10,
     )
-    found = reweight(point_loss, {"at": torch.zeros(2).double()}, (points,), (target,), config)
-    mean = (torch.from_numpy(found.weights)[:, None] * points).mean(dim=0)
+    result = reweight(point_loss, {"at": torch.zeros(2).double()}, (points,), (target,), config)
+    mean = (torch.from_numpy(result.weights)[:, None] * points).mean(dim=0)
     assert float((mean - target[0]).abs().max()) < 1e-3
-    assert float((found.params["at"] - target[0]).abs().max()) < 1e-3
-    assert np.isnan(found.real_loss)
+    assert float((result.params["at"] - target[0]).abs().max()) < 1e-3
+    assert float((result.equal_params["at"] - 0.2).abs().max()) < 1e-3
+    assert np.isnan(result.real_loss)
 
 
-def worlds_problem(seed: int = 0):
-    """Real samples follow one rule; half of the simulated ones a wrong rule."""
-    rng = np.random.default_rng(seed)
-    x = rng.standard_normal((3600, 3))
-    right = np.sin(2 * x[:, 0]) + x[:, 1] * x[:, 2]
-    wrong = np.sin(2 * x[:, 0] + 2.0) - x[:, 1] * x[:, 2]
-    bad = np.zeros(3600, dtype=bool)
-    bad[:1500] = True
-    y = np.where(bad, wrong, right) + 0.05 * rng.standard_normal(3600)
-    as_tensors = lambda rows: (torch.from_numpy(x[rows]).float(), torch.from_numpy(y[rows]).float())  # noqa: E731
-    return as_tensors(slice(0, 3000)), as_tensors(slice(3000, 3100)), as_tensors(slice(3100, 3600)), bad[:3000]
+@cache
+def worlds_problem():
+    """Each world has its own busy hours."""
+    rng = np.random.default_rng(0)
+    hours = np.stack([rng.uniform(14, 26, 40), rng.uniform(6, 12, 40)], axis=1)
+    worlds = np.repeat(np.arange(40), 40)
+    simulated = windows(hours[worlds], rng)
+    return hours, worlds, tensors(simulated), tensors(windows(np.tile(BUSY_HOURS, (160, 1)), rng))
 
 
+@pytest.mark.parametrize(("solver", "least"), [("cutting-plane", 0.3), ("unrolled", 0.3), ("cutting-plane", 0.6)])
+def test_worlds_near_the_real_one_get_the_weight(solver: str, least: float) -> None:
+    hours, worlds, simulated, real = worlds_problem()
+    module, start = network()
+    config = replace(CONFIG, solver=solver, steps=600, network_steps=200, batch=256, least_effective=least)
+    result = reweight(loss_of(module), start, simulated, real, config, worlds=worlds)
+    assert result.world_weights.shape == (40,)
+    np.testing.assert_allclose(result.weights, result.world_weights[worlds], rtol=1e-5)
+    # without a floor a third of the worlds or less would be left
+    assert least - 1e-6 <= result.effective < least + 0.1
+    shares = result.world_weights / result.world_weights.sum()
+    np.testing.assert_allclose(shares @ hours, BUSY_HOURS, atol=0.6)
+    assert abs(hours.mean(axis=0) - BUSY_HOURS)[0] < 1.0
+    spread = np.sqrt(shares @ (hours - shares @ hours) ** 2)
+    assert spread[0] < 0.8 * hours[:, 0].std()
+
+
+def test_equal_weights_where_the_floor_leaves_no_choice() -> None:
+    _, worlds, simulated, real = worlds_problem()
+    module, start = network()
+    config = replace(CONFIG, steps=50, network_steps=5, least_effective=0.999999)
+    result = reweight(loss_of(module), start, simulated, real, config, worlds=worlds)
+    np.testing.assert_allclose(result.world_weights, 1.0, atol=0.02)
+
+
+@pytest.mark.parametrize("stop", [25, 53])
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_wrong_samples_are_told_from_right_ones(solver: str) -> None:
-    simulated, real, _, bad = worlds_problem()
-    torch.manual_seed(0)
-    module = network(32)
-    params = {name: p.detach().clone() for name, p in module.named_parameters()}
-    loss = loss_of(module)
-    config = ReweightConfig(solver=solver, steps=1500, batch=256, weight_rate=0.3, inner_rate=0.1)
-    found = reweight(loss, params, simulated, real, config)
-    assert roc_auc_score(~bad, found.weights) > 0.95
-    assert found.real_loss < 0.5 * found.equal_loss
+def test_a_stopped_run_goes_on_to_the_same_weights(solver: str, stop: int, tmp_path: Path, monkeypatch) -> None:
+    problem, (module, start) = known(), network()
+    simulated, real = tensors(problem.simulated), tensors(problem.real)
+    config = replace(CONFIG, solver=solver, steps=40, network_steps=30, checkpoint_every=10)
+    told: list[tuple[int, int]] = []
+    whole = reweight(
+        loss_of(module), start, simulated, real, config, progress=lambda done, total, _: told.append((done, total))
+    )
+    assert told[-1] == (70, 70)
+    assert (40, 70) in told
 
+    path, steps = tmp_path / "run.safetensors", iter(range(100))
+    for kind in (Upper, Networks):
 
-@pytest.mark.parametrize("solver", SOLVERS)
-def test_worlds(solver: str) -> None:
-    simulated, real, _, bad = worlds_problem(1)
-    worlds = np.where(bad, np.arange(3000) % 5, 5 + np.arange(3000) % 5)
-    module = network(32)
-    params = {name: p.detach().clone() for name, p in module.named_parameters()}
-    config = ReweightConfig(solver=solver, steps=300, weight_rate=0.1, inner_rate=0.1)
-    found = reweight(loss_of(module), params, simulated, real, config, worlds=worlds)
-    assert found.world_weights.shape == (10,)
-    assert found.world_weights[:5].max() < 0.5 * found.world_weights[5:].min()
-    np.testing.assert_allclose(found.weights / found.weights[0], found.world_weights[worlds] / found.world_weights[0])
-    assert found.effective >= 0.3 - 1e-9
+        def failing(self, *arguments, step=kind.step):
+            if next(steps) == stop:
+                raise RuntimeError("power cut")
+            return step(self, *arguments)
 
-
-def test_weights_do_not_concentrate() -> None:
-    assert effective_share(torch.ones(7)) == pytest.approx(1.0)
-    assert effective_share(torch.tensor([1.0, 0, 0, 0])) == pytest.approx(0.25)
-    logits = torch.linspace(-20, 20, 101).double()
-    assert effective_share(logits.sigmoid()) < 0.7
-    kept = spread_out(logits, 0.9)
-    assert effective_share(kept.sigmoid()) == pytest.approx(0.9, abs=1e-6)
-    assert (kept.diff() > 0).all()
-    assert float(kept.mean()) == pytest.approx(0.0, abs=1e-6)
-    assert spread_out(logits, 0.1) is logits
-
-
-@pytest.mark.parametrize("solver", SOLVERS)
-def test_a_stopped_run_goes_on_to_the_same_weights(solver: str, tmp_path: Path, monkeypatch) -> None:
-    from odflow.sim2real.tasks import Unrolled
-
-    simulated, real, _, _ = worlds_problem()
-    module = network()
-    params = {name: p.detach().clone() for name, p in module.named_parameters()}
-    config = ReweightConfig(solver=solver, steps=40, checkpoint_every=10)
-    whole = reweight(loss_of(module), params, simulated, real, config)
-    real_rows = Unrolled._real
-    calls = iter(range(100))
-
-    def failing(self, generator):
-        if next(calls) == 25:
-            raise RuntimeError("power cut")
-        return real_rows(self, generator)
-
-    monkeypatch.setattr(Unrolled, "_real", failing)
-    path = tmp_path / "run.safetensors"
+        monkeypatch.setattr(kind, "step", failing)
     with pytest.raises(RuntimeError, match="power cut"):
-        reweight(loss_of(module), params, simulated, real, config, checkpoint=path)
+        reweight(loss_of(module), start, simulated, real, config, checkpoint=path)
     monkeypatch.undo()
-    resumed = reweight(loss_of(module), params, simulated, real, config, checkpoint=path, resume=True)
+    assert (tmp_path / "run-networks.safetensors").exists() == (stop > 50)
+    log = tmp_path / "losses.csv"
+    resumed = reweight(loss_of(module), start, simulated, real, config, checkpoint=path, resume=True, log=log)
     np.testing.assert_array_equal(resumed.weights, whole.weights)
     for name, value in whole.params.items():
         assert torch.equal(resumed.params[name], value)
+        assert torch.equal(resumed.equal_params[name], whole.equal_params[name])
+        assert not torch.equal(value, start[name])
+    assert (tmp_path / "losses-networks.csv").read_text().splitlines()[0].endswith("weighted,equal")
+    other = (real[0] + 1, real[1])
+    with pytest.raises(OdflowError, match="another training: the real differs"):
+        reweight(loss_of(module), start, simulated, other, config, checkpoint=path, resume=True)
 
 
 def test_bad_input() -> None:
-    simulated, real, _, _ = worlds_problem()
-    module = network()
-    params = dict(module.named_parameters())
+    simulated, real = tensors(known().simulated), tensors(known().real)
+    module, start = network()
+    loss = loss_of(module)
     with pytest.raises(DataError, match="there are no real samples"):
-        reweight(loss_of(module), params, simulated, (real[0][:0], real[1][:0]))
-    with pytest.raises(DataError, match="simulated arrays have 3000, 10 rows"):
-        reweight(loss_of(module), params, (simulated[0], simulated[1][:10]), real)
+        reweight(loss, start, simulated, (real[0][:0], real[1][:0]))
+    with pytest.raises(DataError, match="simulated arrays have 2400, 10 rows"):
+        reweight(loss, start, (simulated[0], simulated[1][:10]), real)
     with pytest.raises(DataError, match="of different shapes"):
-        reweight(loss_of(module), params, simulated, (real[0][:, :2], real[1]))
-    with pytest.raises(DataError, match="expected a number from 0 for each of 3000 samples"):
-        reweight(loss_of(module), params, simulated, real, worlds=np.zeros(5, dtype=np.int64))
+        reweight(loss, start, simulated, (real[0][:, :2], real[1]))
+    with pytest.raises(DataError, match="expected a number from 0 for each of 2400 samples"):
+        reweight(loss, start, simulated, real, worlds=np.zeros(5, dtype=np.int64))
+    with pytest.raises(DataError, match="loss gives shape \\(\\), expected one loss for each of 250 samples"):
+        reweight(lambda p, b: loss(p, b).mean(), start, simulated, real)
+    with pytest.raises(DataError, match="there are no parameters"):
+        reweight(loss, {}, simulated, real)
     for change, message in (
         ({"solver": "newton"}, "solver is 'newton'"),
         ({"inner_rate": 0.0}, "inner_rate is 0.0, expected a positive number"),
         ({"least_effective": 1.0}, "least_effective is 1.0, expected a share"),
         ({"inner_steps": 0}, "inner_steps is 0"),
+        ({"network_steps": 0}, "network_steps is 0"),
     ):
         with pytest.raises(UsageError, match=message):
             replace(ReweightConfig(), **change)  # type: ignore[arg-type]

@@ -59,12 +59,12 @@ class ReweightConfig(TrainingConfig):
     solver: Literal["cutting-plane", "unrolled"] = "cutting-plane"
     inner_steps: int = 1
     inner_rate: float = 0.1
-    reach: float = 100.0
+    reach: float = 200.0
     real_batch: int = 256
     held_out: float = 0.25
     least_effective: float = 0.3
     network_steps: int = 2000
-    cuts: int = 4
+    cuts: int = 2
     gap: float = 1e-8
     dual_rate: float = 0.3
 

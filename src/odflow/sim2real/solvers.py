@@ -17,9 +17,9 @@ from odflow.training import Update
 Batch = tuple[Tensor, ...]
 LossFunction = Callable[[Params, Batch], Tensor]
 
-# of the typical size of gradients, from step to step: gradients die away when the weights are right, and what is
-# left is noise, which must not be blown up
-_REMEMBERS = 0.998
+# What is left in the end of the size of the first gradients. Gradients die away when the weights are right, and what is
+# left of them is noise, which must not be blown up.
+_FADES = 1e-3
 
 
 class Named(nn.Module):
@@ -55,12 +55,12 @@ class Weights(nn.Module):
         self.register_buffer("scale", torch.zeros((), dtype=dtype))
 
     @torch.no_grad()
-    def descend(self, slope: Tensor, rate: float, least_effective: float) -> None:
+    def descend(self, slope: Tensor, rate: float, remember: float, least_effective: float) -> None:
         """One step against a gradient (0 = not concerned) in units of its typical size, and the floor."""
         touched = slope != 0
         if touched.any():
             size = slope[touched].square().mean().sqrt()
-            self.scale.copy_(torch.maximum(_REMEMBERS * self.scale, size))
+            self.scale.copy_(torch.maximum(remember * self.scale, size))
             self.logits.sub_(rate * slope / self.scale)
         self.logits.copy_(spread_out(self.logits, least_effective))
 
@@ -114,7 +114,7 @@ class Upper(ABC):
 
     def move(self, slope: Tensor, rate: float) -> None:
         """Move the logits."""
-        self.weights.descend(slope, rate, self.config.least_effective)
+        self.weights.descend(slope, rate, _FADES ** (1 / self.config.steps), self.config.least_effective)
 
     def by_weight(self, slope: Tensor, worlds: Tensor) -> Tensor:
         """Gradients of samples added up by logits."""

@@ -103,13 +103,14 @@ def reweight(
     Raises
     ------
     DataError
-        If the arrays do not fit each other.
+        If the arrays do not fit each other, or the loss is not one for each sample.
     UsageError, TrainingError, OdflowError
         As :func:`odflow.training.train`.
     """
     config = config or ReweightConfig()
     parts, truth = tuple(simulated), tuple(real)
     _check(parts, truth, worlds)
+    _check_loss(loss, params, truth)
     seen, held = _split(truth, config)
     groups = torch.arange(len(parts[0])) if worlds is None else torch.from_numpy(np.array(worlds, dtype=np.int64))
     rows = torch.arange(len(parts[0]))
@@ -189,6 +190,15 @@ def _digest(tensors: Sequence[Tensor]) -> str:
         digest.update(f"{array.shape} {array.dtype}".encode())
         digest.update(array.data)
     return digest.hexdigest()
+
+
+@torch.no_grad()
+def _check_loss(loss: LossFunction, params: Params, real: Batch) -> None:
+    if not params:
+        raise DataError("there are no parameters")
+    shape = tuple(loss(params, real).shape)
+    if shape != (len(real[0]),):
+        raise DataError(f"loss gives shape {shape}, expected one loss for each of {len(real[0])} samples")
 
 
 def _check(simulated: Batch, real: Batch, worlds: NDArray[np.int64] | None) -> None:

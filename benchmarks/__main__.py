@@ -1,7 +1,7 @@
 """Run every quick benchmark with the settings of the published tables, or those named.
 
-``python -m benchmarks [NAME ...]``; ``germany50`` takes a quarter of an hour and has to be named, and
-``python -m benchmarks ddpm-tme [OPTIONS]`` is apart, for it trains for hours.
+``python -m benchmarks [NAME ...]``; ``germany50`` and ``reweighting`` take a quarter of an hour and have to be named,
+and ``python -m benchmarks ddpm-tme [OPTIONS]`` is apart, for it trains for hours.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from benchmarks import estimation, germany50, speed
+from benchmarks import estimation, germany50, reweighting, speed
 from odflow.errors import OdflowError
 
 RESULTS = Path(__file__).parent / "results"
@@ -30,8 +30,11 @@ def main(names: list[str]) -> int:
                     speed.write(RESULTS)
                 case "germany50":
                     germany50.write(RESULTS)
+                case "reweighting":
+                    reweighting.write(RESULTS)
                 case _:
-                    raise OdflowError(f"no benchmark '{name}'; there are estimation, speed, germany50 and ddpm-tme")
+                    known = "estimation, speed, germany50, reweighting and ddpm-tme"
+                    raise OdflowError(f"no benchmark '{name}'; there are {known}")
     except OdflowError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2

@@ -21,11 +21,16 @@ from odflow.training import train
 
 SOLVERS = ("cutting-plane", "unrolled")
 CONFIG = ReweightConfig(
-    inner_rate=0.3, network_steps=1200, learning_rate=1e-2, final_learning_rate=1e-3, held_out=0.2, least_effective=0.3
+    steps=1600,
+    inner_rate=0.3,
+    network_steps=1000,
+    learning_rate=1e-2,
+    final_learning_rate=1e-3,
+    held_out=0.2,
 )
 
 
-def network(width: int = 24) -> tuple[nn.Module, dict[str, Tensor]]:
+def network(width: int = 16) -> tuple[nn.Module, dict[str, Tensor]]:
     randoms = torch.Generator().manual_seed(0)
     module = nn.Sequential(nn.Linear(INPUTS, width), nn.Tanh(), nn.Linear(width, OUTPUTS))
     start = {
@@ -49,7 +54,7 @@ def tensors(samples) -> tuple[Tensor, ...]:
 
 @cache
 def known():
-    return half_wrong(simulated=2400, real=250, test=4000, seed=0)
+    return half_wrong(test=4000)
 
 
 @cache
@@ -85,9 +90,9 @@ def test_wrong_samples_are_told_from_right_ones(solver: str) -> None:
     assert found(solver).effective >= CONFIG.least_effective - 1e-6
 
 
-@pytest.mark.parametrize(("solver", "within"), [("cutting-plane", 1.05), ("unrolled", 1.1)])
-def test_the_network_is_as_good_as_one_of_right_samples_alone(solver: str, within: float) -> None:
-    assert test_loss(found(solver).params) <= within * loss_of_right_half()
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_the_network_is_as_good_as_one_of_right_samples_alone(solver: str) -> None:
+    assert test_loss(found(solver).params) <= 1.05 * loss_of_right_half()
     assert test_loss(found(solver).equal_params) > 2 * loss_of_right_half()
 
 
@@ -96,7 +101,7 @@ def test_losses_on_held_out_samples_tell_the_same(solver: str) -> None:
     result = found(solver)
     assert result.real_loss == pytest.approx(test_loss(result.params), rel=0.4)
     assert result.equal_loss == pytest.approx(test_loss(result.equal_params), rel=0.4)
-    assert "2400 weights of samples, effectively" in str(result)
+    assert "3200 weights of samples, effectively" in str(result)
     assert f"{result.equal_loss:.4g} with equal weights" in str(result)
 
 
@@ -112,12 +117,12 @@ def test_a_quadratic_problem_with_a_known_solution(solver: str) -> None:
     target = torch.tensor([[0.3, 0.25]]).double()
     config = ReweightConfig(
         solver=solver,
-        steps=2000,
-        network_steps=1000,
+        steps=800,
+        network_steps=500,
         batch=5,
         held_out=0.0,
         inner_rate=0.2,
-        inner_steps=5,
+        inner_steps=3,
         least_effective=0.0,
         reach=20.0,
         learning_rate=1e-2,
@@ -212,13 +217,13 @@ def test_bad_input() -> None:
     loss = loss_of(module)
     with pytest.raises(DataError, match="there are no real samples"):
         reweight(loss, start, simulated, (real[0][:0], real[1][:0]))
-    with pytest.raises(DataError, match="simulated arrays have 2400, 10 rows"):
+    with pytest.raises(DataError, match="simulated arrays have 3200, 10 rows"):
         reweight(loss, start, (simulated[0], simulated[1][:10]), real)
     with pytest.raises(DataError, match="of different shapes"):
         reweight(loss, start, simulated, (real[0][:, :2], real[1]))
-    with pytest.raises(DataError, match="expected a number from 0 for each of 2400 samples"):
+    with pytest.raises(DataError, match="expected a number from 0 for each of 3200 samples"):
         reweight(loss, start, simulated, real, worlds=np.zeros(5, dtype=np.int64))
-    with pytest.raises(DataError, match="loss gives shape \\(\\), expected one loss for each of 250 samples"):
+    with pytest.raises(DataError, match="loss gives shape \\(\\), expected one loss for each of 300 samples"):
         reweight(lambda p, b: loss(p, b).mean(), start, simulated, real)
     with pytest.raises(DataError, match="there are no parameters"):
         reweight(loss, {}, simulated, real)

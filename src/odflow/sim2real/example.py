@@ -69,7 +69,7 @@ def windows(busy_hours: Floats, rng: np.random.Generator) -> Samples:
     return inputs.astype(np.float32), targets.astype(np.float32)
 
 
-def half_wrong(simulated: int = 1800, real: int = 160, test: int = 2000, seed: int = 0) -> HalfWrong:
+def half_wrong(simulated: int = 3200, real: int = 300, test: int = 2000, seed: int = 0) -> HalfWrong:
     """Simulated samples of which every other one is wrong.
 
     In turn, wrong ones have their busy hours ten hours late, the services swapped, or the targets of other samples.

@@ -71,10 +71,11 @@ class Posterior:
     def __str__(self) -> str:
         """Table of all parameters."""
         width = max(len("parameter"), *(len(one.name) for one in self.parameters))
+        before, after = (f"{name} 5 - 50 - 95 %" for name in ("prior", "posterior"))
         lines = [
             f"{len(self.weights)} worlds, effectively {self.effective:.1f}; distances below {self.chance:.2f} can be "
             "chance",
-            f"{'parameter':{width}}  {'prior 5 - 50 - 95 %':>26}  {'posterior 5 - 50 - 95 %':>26}  spread left  distance",
+            f"{'parameter':{width}}  {before:>26}  {after:>26}  spread left  distance",
         ]
         for one in self.parameters:
             before, after = (" - ".join(f"{value:.3g}" for value in three) for three in (one.prior, one.posterior))
@@ -198,7 +199,7 @@ def posterior_figure(found: Posterior, *, count: int = 8) -> Figure:
 def _draw(axes: Axes, one: Parameter, values: Floats, shares: Floats) -> None:
     from odflow.evaluate.panels import COLORS, PALE
 
-    edges = np.histogram_bin_edges(values, _BINS)
+    edges = np.histogram_bin_edges(values, _BINS).tolist()
     equal = np.full(len(values), 1 / len(values))
     axes.hist(values, edges, weights=equal, color="#d9d9d9", label="prior: all worlds alike")
     axes.hist(values, edges, weights=shares, histtype="step", color=COLORS[0], linewidth=1.6, label="posterior")

@@ -117,7 +117,7 @@ def reweight(
     identity = _identity({"simulated": parts, "real": seen, "start": tuple(params.values()), "worlds": (groups,)})
     solver = CuttingPlane if config.solver == "cutting-plane" else Unrolled
     task = solver(loss, params, parts, seen, groups, config)
-    total = config.steps + config.network_steps
+    both = config.steps + config.network_steps
     train(
         task,
         rows,
@@ -126,7 +126,7 @@ def reweight(
         resume=resume,
         identity=identity,
         log=log,
-        progress=_shifted(progress, 0, total),
+        progress=_shifted(progress, 0, both),
     )
     of_worlds = task.weights.logits.sigmoid().cpu()
     of_worlds = of_worlds / of_worlds[groups].mean()
@@ -139,7 +139,7 @@ def reweight(
         resume=resume,
         identity=identity | _identity({"weights": (of_worlds,)}),
         log=_beside(log),
-        progress=_shifted(progress, config.steps, total),
+        progress=_shifted(progress, config.steps, both),
     )
     weighted, equal = networks.params("weighted"), networks.params("equal")
     return Reweighted(
@@ -165,12 +165,12 @@ def _mean_loss(loss: LossFunction, params: Params, samples: Batch) -> float:
     return float(loss(params, samples).mean()) if len(samples[0]) else float("nan")
 
 
-def _shifted(progress: Progress | None, done_before: int, total: int) -> Progress | None:
+def _shifted(progress: Progress | None, done_before: int, of_both: int) -> Progress | None:
     if progress is None:
         return None
 
-    def shifted(done: int, _: int, losses: Mapping[str, float]) -> None:
-        progress(done_before + done, total, losses)
+    def shifted(done: int, total: int, losses: Mapping[str, float]) -> None:
+        progress(done_before + done, of_both, losses)
 
     return shifted
 

@@ -47,6 +47,9 @@ _HOMES = {
     "CellularConfig": "odflow.simulate",
     "CellService": "odflow.simulate",
     "CounterSampler": "odflow.simulate",
+    "reweight": "odflow.sim2real",
+    "ReweightConfig": "odflow.sim2real",
+    "Reweighted": "odflow.sim2real",
     "reconcile": "odflow.estimate",
     "load": "odflow.estimate",
     "OdflowError": "odflow.errors",
@@ -90,6 +93,9 @@ if TYPE_CHECKING:
     from odflow.network.model import Network as Network
     from odflow.network.model import Node as Node
     from odflow.network.routing import Routing as Routing
+    from odflow.sim2real import ReweightConfig as ReweightConfig
+    from odflow.sim2real import Reweighted as Reweighted
+    from odflow.sim2real import reweight as reweight
     from odflow.simulate import BackboneConfig as BackboneConfig
     from odflow.simulate import BackboneRandomization as BackboneRandomization
     from odflow.simulate import BackboneSimulator as BackboneSimulator

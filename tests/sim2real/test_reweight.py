@@ -12,7 +12,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
-from odflow.errors import DataError, OdflowError, UsageError
+from odflow.errors import DataError, OdflowError, TrainingError, UsageError
 from odflow.sim2real import ReweightConfig, Reweighted, reweight
 from odflow.sim2real.example import BUSY_HOURS, INPUTS, OUTPUTS, half_wrong, windows
 from odflow.sim2real.networks import Networks
@@ -221,8 +221,13 @@ def test_bad_input() -> None:
         reweight(loss, start, (simulated[0], simulated[1][:10]), real)
     with pytest.raises(DataError, match="of different shapes"):
         reweight(loss, start, simulated, (real[0][:, :2], real[1]))
-    with pytest.raises(DataError, match="expected a number from 0 for each of 3200 samples"):
-        reweight(loss, start, simulated, real, worlds=np.zeros(5, dtype=np.int64))
+    for worlds in (np.zeros(5, dtype=np.int64), np.zeros(3200), np.full(3200, -1)):
+        with pytest.raises(DataError, match="expected a whole number from 0 for each of 3200 samples"):
+            reweight(loss, start, simulated, real, worlds=worlds)
+    with pytest.raises(DataError, match="world 1 has no samples"):
+        reweight(loss, start, simulated, real, worlds=np.arange(3200) % 2 * 2)
+    with pytest.raises(TrainingError, match="the search for weights diverged; lower inner_rate \\(it is 1e\\+06\\)"):
+        reweight(loss, start, simulated, real, replace(CONFIG, inner_rate=1e6, steps=30))
     with pytest.raises(DataError, match="loss gives shape \\(\\), expected one loss for each of 300 samples"):
         reweight(lambda p, b: loss(p, b).mean(), start, simulated, real)
     with pytest.raises(DataError, match="there are no parameters"):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 LEVELS = (0.05, 0.5, 0.95)
 _KOLMOGOROV = 1.358  # a twentieth of the limiting distribution of the scaled distance is above this
 _BINS, _COLUMNS = 12, 4
+_PRIOR, _PRIOR_MEDIAN, _POSTERIOR = "#d9d9d9", "#8a8a8a", "#0072B2"
 
 
 @dataclass(frozen=True)
@@ -177,8 +178,6 @@ def posterior_figure(found: Posterior, *, count: int = 8) -> Figure:
     """
     try:
         from matplotlib.figure import Figure
-
-        from odflow.evaluate.panels import tidy
     except ImportError as error:
         raise MissingDependencyError("figures need matplotlib; install it with: pip install 'odflow[eval]'") from error
     shown = found.parameters[:count]
@@ -188,7 +187,6 @@ def posterior_figure(found: Posterior, *, count: int = 8) -> Figure:
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, one, values in zip(grid, shown, found.values.T, strict=False):
         _draw(axes, one, values, found.weights)
-        tidy(axes)
     for axes in grid[len(shown) :]:
         axes.set_visible(False)
     handles, labels = grid[0].get_legend_handles_labels()
@@ -197,13 +195,13 @@ def posterior_figure(found: Posterior, *, count: int = 8) -> Figure:
 
 
 def _draw(axes: Axes, one: Parameter, values: Floats, shares: Floats) -> None:
-    from odflow.evaluate.panels import COLORS, PALE
-
     edges = np.histogram_bin_edges(values, _BINS).tolist()
     equal = np.full(len(values), 1 / len(values))
-    axes.hist(values, edges, weights=equal, color="#d9d9d9", label="prior: all worlds alike")
-    axes.hist(values, edges, weights=shares, histtype="step", color=COLORS[0], linewidth=1.6, label="posterior")
-    axes.axvline(one.prior[1], color=PALE, linewidth=1)
-    axes.axvline(one.posterior[1], color=COLORS[0], linewidth=1)
+    axes.hist(values, edges, weights=equal, color=_PRIOR, label="prior: all worlds alike")
+    axes.hist(values, edges, weights=shares, histtype="step", color=_POSTERIOR, linewidth=1.6, label="posterior")
+    axes.axvline(one.prior[1], color=_PRIOR_MEDIAN, linewidth=1)
+    axes.axvline(one.posterior[1], color=_POSTERIOR, linewidth=1)
     axes.set_title(f"{one.name}  ({one.distance:.2f})", loc="left", fontsize=9, fontweight="bold")
     axes.set_yticks([])
+    axes.tick_params(labelsize=8.5)
+    axes.spines[["top", "right", "left"]].set_visible(False)

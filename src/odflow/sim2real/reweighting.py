@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from odflow.errors import DataError
+from odflow.errors import DataError, TrainingError
 from odflow.sim2real.bilevel import Params
 from odflow.sim2real.config import ReweightConfig
 from odflow.sim2real.networks import Networks
@@ -118,16 +118,22 @@ def reweight(
     solver = CuttingPlane if config.solver == "cutting-plane" else Unrolled
     task = solver(loss, params, parts, seen, groups, config)
     both = config.steps + config.network_steps
-    train(
-        task,
-        rows,
-        config,
-        checkpoint=checkpoint,
-        resume=resume,
-        identity=identity,
-        log=log,
-        progress=_shifted(progress, 0, both),
-    )
+    try:
+        train(
+            task,
+            rows,
+            config,
+            checkpoint=checkpoint,
+            resume=resume,
+            identity=identity,
+            log=log,
+            progress=_shifted(progress, 0, both),
+        )
+    except TrainingError as error:
+        raise TrainingError(
+            f"the search for weights diverged; lower inner_rate (it is {config.inner_rate:g}), and look for extreme "
+            "values in the data"
+        ) from error
     of_worlds = task.weights.logits.sigmoid().cpu()
     of_worlds = of_worlds / of_worlds[groups].mean()
     networks = Networks(loss, params, parts, of_worlds[groups], config)
@@ -211,7 +217,13 @@ def _check(simulated: Batch, real: Batch, worlds: NDArray[np.int64] | None) -> N
             )
     if len(simulated) != len(real) or any(a.shape[1:] != b.shape[1:] for a, b in zip(simulated, real, strict=True)):
         raise DataError("simulated and real samples are of different shapes")
-    if worlds is not None and (worlds.shape != (len(simulated[0]),) or worlds.min() < 0):
+    if worlds is None:
+        return
+    if worlds.shape != (len(simulated[0]),) or worlds.dtype.kind not in "iu" or worlds.min() < 0:
         raise DataError(
-            f"worlds of shape {worlds.shape}, expected a number from 0 for each of {len(simulated[0])} samples"
+            f"worlds of shape {worlds.shape} and type {worlds.dtype}, expected a whole number from 0 for each of "
+            f"{len(simulated[0])} samples"
         )
+    empty = np.flatnonzero(np.bincount(worlds) == 0)
+    if len(empty):
+        raise DataError(f"world {empty[0]} has no samples; number the worlds without gaps")

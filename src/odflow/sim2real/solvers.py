@@ -139,7 +139,7 @@ class Unrolled(Upper):
 
 
 class CuttingPlane(Upper):
-    """The upper level by cutting planes (after Jiao et al. 2023, asynchronous distributed bilevel optimisation).
+    """The upper level by cutting planes (after Jiao et al., ICLR 2023: asynchronous distributed bilevel optimization).
 
     ``G(phi)`` is minimised over w and phi together, subject to cuts that linearise ``|phi - phi_K(w)|^2 <= epsilon``
     where it was violated: ascent of the multipliers, then gradient steps on w and phi of the Lagrangian. phi is a
@@ -177,11 +177,10 @@ class CuttingPlane(Upper):
             return loss, loss.detach()
 
         slope, loss = torch.func.grad(upper, has_aux=True)(params)
-        # K steps of the lower level are one of phi's, and half a gap's gradient is the way back to phi_K
-        stride = rate * config.inner_steps
-        planes.ascend(config.dual_rate / (2 * stride))
+        # half the gap's gradient is the way back to phi_K
+        planes.ascend(config.dual_rate / (2 * rate))
         pull_on_logits, pull_on_params = planes.pull()
-        change = -stride * (_flat(slope) + pull_on_params)
+        change = -rate * (_flat(slope) + pull_on_params)
         planes.follow(torch.zeros_like(self.weights.logits), change)
         begin = 0
         for value in params.values():

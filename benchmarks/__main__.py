@@ -1,7 +1,7 @@
 """Run every quick benchmark with the settings of the published tables, or those named.
 
-``python -m benchmarks [NAME ...]``; ``realism`` (minutes) and ``germany50`` (a quarter of an hour) have to be named.
-``python -m benchmarks ddpm-tme [OPTIONS]`` is apart, for it trains for hours, and so is
+``python -m benchmarks [NAME ...]``; ``realism`` (minutes), ``germany50`` and ``reweighting`` (a quarter of an hour) have
+to be named. ``python -m benchmarks ddpm-tme [OPTIONS]`` is apart, for it trains for hours, and so is
 ``python -m benchmarks calibrate [NAME ...]``, which makes no table but the configurations of simulators.
 """
 
@@ -10,10 +10,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from benchmarks import estimation, germany50, realism, speed
+from benchmarks import estimation, germany50, realism, reweighting, speed
 from odflow.errors import OdflowError
 
-KNOWN = "estimation, speed, realism, germany50, calibrate and ddpm-tme"
+KNOWN = "estimation, speed, realism, germany50, reweighting, calibrate and ddpm-tme"
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -39,6 +39,8 @@ def main(names: list[str]) -> int:
                     realism.write(RESULTS)
                 case "germany50":
                     germany50.write(RESULTS)
+                case "reweighting":
+                    reweighting.write(RESULTS)
                 case _:
                     raise OdflowError(f"no benchmark '{name}'; there are {KNOWN}")
     except OdflowError as error:

@@ -57,7 +57,9 @@ def message(call):
     except of.errors.MissingDependencyError as error:
         return str(error)
 
+assert of.ReweightConfig(steps=3).steps == 3
 print(message(lambda: odflow.training.train))
+print(message(lambda: of.reweight))
 for kind in ("TrafficDiffusion", "TrafficVAE", "TrafficWGANGP", "DDPMTME", "VAETME", "WGANTME"):
     write_model("m.safetensors", ModelFile(kind, {{}}, {{}}))
     print(message(lambda: of.load("m.safetensors")))
@@ -77,13 +79,13 @@ def test_what_is_learnt_asks_for_torch(tmp_path: Path):
     run = python("-W", "error", "-c", LEARNED_JOB, cwd=tmp_path)
     assert (run.stderr, run.returncode) == ("", 0)
     messages = run.stdout.splitlines()
-    assert len(messages) == 7
+    assert len(messages) == 8
     for message in messages:
         assert message.endswith(" needs torch; install it with: pip install 'odflow[learn]'")
 
 
 @pytest.mark.parametrize(
-    "module", ["odflow", "odflow.estimate", "odflow.evaluate", "odflow.training", "odflow.cli.app"]
+    "module", ["odflow", "odflow.estimate", "odflow.evaluate", "odflow.sim2real", "odflow.training", "odflow.cli.app"]
 )
 def test_torch_is_imported_only_where_it_is_used(module: str):
     code = f"import sys, {module}; print(*sorted({{'torch', 'matplotlib', 'sklearn'}} & set(sys.modules)))"

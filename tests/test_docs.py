@@ -147,7 +147,7 @@ def _last_digit(number: str) -> float:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_page_runs_and_prints_what_it_shows(page, tmp_path, monkeypatch):
-    if page.stem == "howto-learned":
+    if page.stem in ("howto-learned", "howto-reweight"):
         pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ODFLOW_CACHE", str(tmp_path / "cache"))

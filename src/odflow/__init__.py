@@ -53,6 +53,9 @@ _HOMES = {
     "write_cells": "odflow.traffic.cells",
     "CellService": "odflow.simulate",
     "CounterSampler": "odflow.simulate",
+    "reweight": "odflow.sim2real",
+    "ReweightConfig": "odflow.sim2real",
+    "Reweighted": "odflow.sim2real",
     "reconcile": "odflow.estimate",
     "load": "odflow.estimate",
     "OdflowError": "odflow.errors",
@@ -96,6 +99,9 @@ if TYPE_CHECKING:
     from odflow.network.model import Network as Network
     from odflow.network.model import Node as Node
     from odflow.network.routing import Routing as Routing
+    from odflow.sim2real import ReweightConfig as ReweightConfig
+    from odflow.sim2real import Reweighted as Reweighted
+    from odflow.sim2real import reweight as reweight
     from odflow.sim2real.calibration import CalibrationConfig as CalibrationConfig
     from odflow.sim2real.calibration import calibrate as calibrate
     from odflow.simulate import BackboneConfig as BackboneConfig

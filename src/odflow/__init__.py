@@ -47,8 +47,8 @@ _HOMES = {
     "CellularConfig": "odflow.simulate",
     "CellularRandomization": "odflow.simulate",
     "write_worlds": "odflow.simulate",
-    "calibrate": "odflow.sim2real.calibration",
-    "CalibrationConfig": "odflow.sim2real.calibration",
+    "calibrate": "odflow.sim2real",
+    "CalibrationConfig": "odflow.sim2real",
     "read_cells": "odflow.traffic.cells",
     "write_cells": "odflow.traffic.cells",
     "CellService": "odflow.simulate",
@@ -64,6 +64,7 @@ _MODULES = {
     "data": "odflow.traffic.datasets",
     "errors": "odflow.errors",
     "evaluate": "odflow.evaluate",
+    "sim2real": "odflow.sim2real",
     "simulate": "odflow.simulate",
     "testing": "odflow.testing",
 }
@@ -73,6 +74,7 @@ __all__ = ["__version__", *sorted(_HOMES), *sorted(_MODULES)]
 if TYPE_CHECKING:
     from odflow import errors as errors
     from odflow import evaluate as evaluate
+    from odflow import sim2real as sim2real
     from odflow import simulate as simulate
     from odflow import testing as testing
     from odflow.errors import OdflowError as OdflowError
@@ -99,11 +101,11 @@ if TYPE_CHECKING:
     from odflow.network.model import Network as Network
     from odflow.network.model import Node as Node
     from odflow.network.routing import Routing as Routing
+    from odflow.sim2real import CalibrationConfig as CalibrationConfig
     from odflow.sim2real import ReweightConfig as ReweightConfig
     from odflow.sim2real import Reweighted as Reweighted
+    from odflow.sim2real import calibrate as calibrate
     from odflow.sim2real import reweight as reweight
-    from odflow.sim2real.calibration import CalibrationConfig as CalibrationConfig
-    from odflow.sim2real.calibration import calibrate as calibrate
     from odflow.simulate import BackboneConfig as BackboneConfig
     from odflow.simulate import BackboneRandomization as BackboneRandomization
     from odflow.simulate import BackboneSimulator as BackboneSimulator

@@ -226,7 +226,10 @@ def test_list_and_wrong_names(ran, toy, folder, capsys):
     with pytest.raises(UsageError, match="--out"):
         Settings(smoke=True)
     assert entry.main(["nonsense"]) == 2
-    assert "estimation, speed, germany50, reweighting and ddpm-tme" in capsys.readouterr().err
+    assert (
+        "there are estimation, speed, realism, germany50, reweighting, calibrate and ddpm-tme"
+        in capsys.readouterr().err
+    )
 
 
 def test_every_module_of_a_model_belongs_to_its_version():

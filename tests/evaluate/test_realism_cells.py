@@ -6,7 +6,7 @@ import xarray as xr
 
 from odflow.errors import DataError
 from odflow.evaluate import realism_cells as stats
-from odflow.evaluate.realism_compare import deviation, mean_statistics, statistics
+from odflow.evaluate.realism_compare import deviation, mean_statistics, spread_of, statistics
 
 RNG = np.random.default_rng(0)
 MONDAY = 1767571200.0  # 2026-01-05
@@ -100,3 +100,5 @@ def test_what_counts_as_near() -> None:
     assert mean["busy_hour"] % 24 == pytest.approx(0.0, abs=1e-9) or mean["busy_hour"] == pytest.approx(24.0)
     assert mean["gini"] == 0.2
     assert np.isnan(mean_statistics([{"gini": np.nan}])["gini"])
+    assert spread_of("busy_hour", [23.0, 1.0]) == pytest.approx(1.0)
+    assert spread_of("gini", [0.2, 0.6]) == pytest.approx(0.2)

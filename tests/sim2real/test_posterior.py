@@ -75,14 +75,19 @@ def test_table(worlds) -> None:
 
 
 def test_values_of_random_worlds() -> None:
-    randomization = of.BackboneRandomization(weekend=(0.8, 0.8))
-    base = of.BackboneConfig()
-    configs = [randomization.draw(base, seed) for seed in range(3)]
-    names, values = drawn_values(randomization.ranges, configs)
+    network = of.Network((of.Node("a"), of.Node("b")), ())
+    simulator = of.BackboneSimulator(network, of.BackboneConfig(interval="6h"))
+    worlds = list(of.randomize(simulator, of.BackboneRandomization(weekend=(0.8, 0.8)), 3))
+    names, values = drawn_values(worlds)
     assert values.shape == (3, len(names))
-    assert "weekend" not in names
-    assert "sampling" not in names
-    assert values[:, names.index("busy_hour")].tolist() == [config.busy_hour for config in configs]
+    assert not {"weekend", "total", "weeks"} & set(names)
+    assert values[:, names.index("busy_hour")].tolist() == [world.config.busy_hour for world in worlds]
+    city = of.CellularSimulator(of.CellularConfig(weeks=0.2, stations=2, width_km=1, height_km=1))
+    cities = list(of.randomize(city, of.CellularRandomization(), 2))
+    names, values = drawn_values(cities)
+    assert values[1, names.index("sms.swing")] == cities[1].config.services[0].swing
+    with pytest.raises(DataError, match="1 worlds that differ in no parameter"):
+        drawn_values(worlds[:1])
 
 
 def test_figure(worlds) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from odflow.errors import DataError, UsageError
-from odflow.evaluate.realism_compare import mean_statistics, statistics
+from odflow.evaluate.realism_compare import mean_statistics, spread_of, statistics
 from odflow.evaluate.realism_real import REAL, Halves, halves
 from odflow.evaluate.realism_result import Compared, RealismResult, StatisticRow
 from odflow.evaluate.report import command_line, provenance
@@ -150,7 +150,7 @@ def _compared(name: str, config: RealismBenchmark, tell: Callable[[str], None]) 
             calibrate=one[key],
             check=other[key],
             simulated=mean[key],
-            spread=float(np.std([each[key] for each in found])),
+            spread=spread_of(key, [each[key] for each in found]),
             worlds=tuple(world[key] for world in drawn),
         )
         for key in one

@@ -62,6 +62,12 @@ def mean_statistics(many: list[dict[str, float]]) -> dict[str, float]:
     return {name: _mean(name, np.array([one[name] for one in many])) for name in many[0]}
 
 
+def spread_of(name: str, values: list[float]) -> float:
+    """Standard deviation of a statistic; of hours around their mean on the circle."""
+    off = np.array(values) - mean_statistics([{name: value} for value in values])[name]
+    return float(np.std((off + 12) % 24 - 12 if name in HOURS else off))
+
+
 def _mean(name: str, values: np.ndarray) -> float:
     known = values[np.isfinite(values)]
     if not len(known):

@@ -1,6 +1,6 @@
-"""From simulation to reality: weights of simulated samples by how well they serve a little real data.
+"""From simulation to reality: simulators calibrated on real traffic, simulated samples weighed by a little of it.
 
-``reweight`` needs torch; configuration and posterior do not.
+``reweight`` needs torch; the rest does not.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from odflow.lazy import from_torch
+from odflow.sim2real.calibration import Calibration, CalibrationConfig, calibrate
 from odflow.sim2real.config import ReweightConfig
 from odflow.sim2real.posterior import Parameter, Posterior, drawn_values, posterior, posterior_figure
 
@@ -17,7 +18,18 @@ if TYPE_CHECKING:
 
 _LEARNED = ("Reweighted", "reweight")
 
-__all__ = ["Parameter", "Posterior", "ReweightConfig", "drawn_values", "posterior", "posterior_figure", *_LEARNED]
+__all__ = [
+    "Calibration",
+    "CalibrationConfig",
+    "Parameter",
+    "Posterior",
+    "ReweightConfig",
+    "calibrate",
+    "drawn_values",
+    "posterior",
+    "posterior_figure",
+    *_LEARNED,
+]
 
 
 def __getattr__(name: str) -> Any:

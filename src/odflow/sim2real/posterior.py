@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
+
+    from odflow.simulate.randomise import World
 
     Floats = NDArray[np.float64]
 
@@ -85,23 +87,28 @@ class Posterior:
         return "\n".join(lines)
 
 
-def drawn_values(ranges: Mapping[str, tuple[float, float]], configs: Sequence[Any]) -> tuple[tuple[str, ...], Floats]:
-    """What was drawn at random for each world.
+def drawn_values(worlds: Iterable[World]) -> tuple[tuple[str, ...], Floats]:
+    """What was drawn at random: the parameters in which worlds differ.
 
     Parameters
     ----------
-    ranges : mapping of str to pair of floats
-        Such as ``BackboneRandomization().ranges``; those with both ends equal are left out.
-    configs : sequence
-        Configuration of each world, with an attribute for each name.
+    worlds : iterable of World
+        Such as :func:`odflow.randomize` gives.
 
     Returns
     -------
     tuple of str, array (worlds, parameters)
+
+    Raises
+    ------
+    DataError
+        If no parameter differs.
     """
-    names = tuple(name for name, (low, high) in ranges.items() if low < high)
-    values = np.array([[float(getattr(config, name)) for name in names] for config in configs], dtype=np.float64)
-    return names, values.reshape(len(configs), len(names))
+    drawn = [world.parameters for world in worlds]
+    names = tuple(name for name in (drawn[0] if drawn else ()) if len({one[name] for one in drawn}) > 1)
+    if not names:
+        raise DataError(f"{len(drawn)} worlds that differ in no parameter; there is nothing to compare")
+    return names, np.array([[one[name] for name in names] for one in drawn])
 
 
 def posterior(names: Sequence[str], values: Floats, weights: Floats) -> Posterior:

@@ -9,6 +9,7 @@ import numpy as np
 
 from odflow.errors import MissingDependencyError
 from odflow.evaluate.realism_cells import beyond_cycle
+from odflow.evaluate.realism_compare import HOURS
 from odflow.evaluate.realism_result import HIGH, LOW, Compared
 from odflow.evaluate.realism_series import HOUR_S, autocorrelation, increments, variance_within
 from odflow.simulate.span import DAY_S, week_seconds
@@ -16,7 +17,7 @@ from odflow.simulate.span import DAY_S, week_seconds
 try:
     from matplotlib.colors import LogNorm
     from matplotlib.figure import Figure
-    from matplotlib.ticker import PercentFormatter
+    from matplotlib.ticker import NullFormatter, PercentFormatter
 
     from odflow.evaluate.panels import PALE, dates, palette, scale_of, shade_weekends, tidy
 except ImportError as error:
@@ -56,6 +57,9 @@ def realism_figure(traffic: Traffic) -> Figure:
         for name, array in traffic.items():
             view(panel, array, name, colors[name])
         tidy(panel)
+    for panel in (axes[0], axes[3]):
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.set_minor_formatter(NullFormatter())
     axes[0].legend(frameon=False, fontsize=8.5)
     return figure
 
@@ -69,8 +73,13 @@ def worlds_figure(compared: Compared) -> Figure:
     axes.axvspan(LOW, HIGH, color="#eef3f7", zorder=0)
     for row, y in zip(rows, place, strict=True):
         worlds = np.array(row.worlds)
+        real_like = np.array([row.real, row.simulated])
+        if row.name in HOURS:  # the day begins where fewest worlds are
+            low, high = row.range
+            begin = low - (low - high) % 24 / 2
+            worlds, real_like = (worlds - begin) % 24, (real_like - begin) % 24
         worlds = worlds[np.isfinite(worlds)]
-        real, like = ((worlds < value).mean() + (worlds <= value).mean() for value in (row.real, row.simulated))
+        real, like = ((worlds < value).mean() + (worlds <= value).mean() for value in real_like)
         axes.plot([real / 2, like / 2], [y, y], color=PALE, linewidth=0.8, zorder=1)
         axes.plot(like / 2, y, marker="o", markerfacecolor="white", color="#E69F00", zorder=2)
         axes.plot(real / 2, y, marker="o", color="#0072B2", zorder=3)

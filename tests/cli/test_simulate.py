@@ -76,6 +76,19 @@ def test_worlds_and_a_picture(odflow, workplace):
     assert (workplace / "a.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
+def test_polls_lead_back_to_the_loads(odflow, workplace):
+    files = ("--polls", "polls.csv", "--interfaces", "map.csv", "--loads", "loads.nc")
+    calm = ("--weeks", 0.2, "--interval", "15min", "--total", "4e9", "--services", "video,web")
+    ran = odflow("simulate", "net.csv", "-o", "a.nc", *calm, *files)
+    assert (ran.code, ran.err) == (0, "")
+    assert "next: odflow counters polls.csv --interfaces map.csv" in ran.out
+    assert odflow("counters", "polls.csv", "-i", "map.csv", "--interval", "15min", "-o", "back.nc").code == 0
+    back, loads = read_loads("back.nc"), read_loads("loads.nc")
+    both = back.reindex_like(loads)
+    assert np.isfinite(both).mean() > 0.9
+    assert float(np.abs(both / loads - 1).median()) < 0.02
+
+
 def test_cells(odflow, workplace):
     small = ("--weeks", 0.5, "--stations", 5, "--width-km", 2, "--height-km", 2)
     ran = odflow("simulate-cells", "-o", "c.nc", *small, "--seed", 2, "--plot", "c.png")
@@ -114,6 +127,8 @@ BAD = {
     "simulate net.csv -o x.csv --worlds 2": "x.csv",
     "simulate net.csv -o x.nc --worlds 2 --loads l.nc": "--worlds goes without --loads",
     "simulate net.csv -o x.nc --like internet2": "internet2",
+    "simulate net.csv -o x.nc --polls p.csv": "--polls and --interfaces go together",
+    "simulate net.csv -o x.nc --polls p.csv --interfaces p.csv": "p.csv",
     "simulate-cells -o x.txt": "x.txt",
     "simulate-cells -o x.nc --services tv": "unknown service 'tv'; there are sms, call, internet",
     "simulate-cells -o x.nc --services sms,sms": "expected different names",

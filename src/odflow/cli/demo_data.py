@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from odflow.cli.tables import write_table
 from odflow.errors import UsageError
-from odflow.files import replacing
 from odflow.network.routing import Routing
 from odflow.traffic.counters import counters_to_loads
 from odflow.traffic.files import write
@@ -106,12 +106,5 @@ def write_world(world: World, folder: Path) -> None:
     write(world.history, folder / "history.nc")
     write(world.truth, folder / "truth.nc")
     write(world.loads, folder / "loads.nc")
-    _write_csv(world.polls, folder / "polls.csv")
-    _write_csv(world.interfaces, folder / "interfaces.csv")
-
-
-def _write_csv(frame: pd.DataFrame, path: Path) -> None:
-    if "time" in frame:
-        frame = frame.assign(time=np.datetime_as_string(frame["time"].to_numpy(), unit="ms", timezone="UTC"))
-    with replacing(path) as temporary:
-        frame.to_csv(temporary, index=False)
+    write_table(world.polls, folder / "polls.csv")
+    write_table(world.interfaces, folder / "interfaces.csv")

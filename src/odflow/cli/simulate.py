@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Group, Parameter
 
@@ -15,6 +16,14 @@ from odflow.cli.simulated import Plot, Workers, Worlds, check_plot, draw, shares
 from odflow.errors import UsageError
 from odflow.simulate.config import BackboneConfig
 from odflow.simulate.services import Service
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from odflow.network.epochs import RoutingEpochs
+    from odflow.network.model import Network
+
+_SUFFIXES = {"loads": ARRAYS, "routing": ROUTINGS, "polls": (".csv",), "interfaces": (".csv",)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +56,8 @@ def simulate(
     plot: Plot = None,
     loads: Path | None = None,
     routing: Path | None = None,
+    polls: Path | None = None,
+    interfaces: Path | None = None,
     metric: opt.Metric = "metric",
     json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -61,6 +72,7 @@ def simulate(
 
         odflow simulate topohub:sndlib/germany50 -o tm.nc --weeks 4 --interval 15min
         odflow simulate net.graphml -o tm.nc --loads loads.nc --routing routing.nc --seed 1
+        odflow simulate net.graphml -o tm.nc --polls polls.csv --interfaces map.csv
         odflow simulate net.graphml -o tm.nc --like geant --total 200e9 --plot tm.png
         odflow simulate net.graphml -o worlds.zarr --worlds 100 --workers 2
 
@@ -75,6 +87,11 @@ def simulate(
         Also write the link loads, with links that fail and metrics that change.
     routing : Path
         Also write the routing behind them, epoch by epoch (`.nc` or `.csv`).
+    polls : Path
+        Also write the octet counters that polling the links every five minutes would have shown (`.csv`), some answers
+        lost,
+    interfaces : Path
+        and which link each counter is of (`.csv`), both for `odflow counters`.
     """
     from odflow.cli.summary import end_of, when
     from odflow.simulate.backbone import BackboneSimulator
@@ -83,24 +100,27 @@ def simulate(
 
     console = Console(quiet or json)
     check_output(output, (".nc", ".zarr") if worlds else ARRAYS, [network])
-    if loads is not None:
-        check_output(loads, ARRAYS, [network, output])
-    if routing is not None:
-        check_output(routing, ROUTINGS, [network, output, loads])
-    check_plot(plot, [network, output, loads, routing])
+    measured = {"loads": loads, "routing": routing, "polls": polls, "interfaces": interfaces}
+    taken: list[str | Path | None] = [network, output]
+    for name, path in measured.items():
+        if path is not None:
+            check_output(path, _SUFFIXES[name], taken)
+            taken.append(path)
+    check_plot(plot, taken)
+    if (polls is None) != (interfaces is None):
+        raise UsageError(
+            "--polls and --interfaces go together: the one are counters, the other says of what"
+        )
     simulator = BackboneSimulator(open_network(network), traffic)
     if worlds:
-        if (loads, routing, plot) != (None, None, None) or json:
-            raise UsageError("--worlds goes without --loads, --routing, --plot and --json")
+        if any(path is not None for path in (*measured.values(), plot)) or json:
+            raise UsageError("--worlds goes without --loads, --routing, --polls, --plot and --json")
         write_drawn(console, simulator, BackboneRandomization(), output, worlds, seed, workers)
         return
-    epochs = simulator.epochs(seed, metric=metric) if loads is not None or routing is not None else None
+    epochs = simulator.epochs(seed, metric=metric) if any(path is not None for path in measured.values()) else None
     demands = simulator.run(seed)
     write(demands, output)
-    if epochs is not None and loads is not None:
-        write(epochs.loads(demands), loads)
-    if epochs is not None and routing is not None:
-        epochs.write(routing)
+    counted = None if epochs is None else _write_measured(simulator.network, demands, epochs, measured, seed)
     if plot is not None:
         draw(demands, plot)
     total = demands.sum(("service",) * bool(traffic.services) + ("origin", "destination")).values
@@ -127,4 +147,28 @@ def simulate(
     rows = [("total traffic", f"mean {rate(total.mean())}, from {rate(total.min())} to {rate(total.max())}")]
     if epochs is not None:
         rows.append(("routing", f"{len(epochs.routings)} epochs"))
+    if counted:
+        rows.append(("polls", f"{counted:,}; next: odflow counters {polls} --interfaces {interfaces} -o loads.nc"))
     console.fields(rows)
+
+
+def _write_measured(
+    network: Network, demands: xr.DataArray, epochs: RoutingEpochs, files: Mapping[str, Path | None], seed: int
+) -> int:
+    """Write what was asked for of what is measured; number of polls."""
+    from odflow.cli.tables import write_table
+    from odflow.simulate.counters import CounterSampler
+    from odflow.traffic.files import write
+
+    whole = demands.sum("service", keep_attrs=True) if "service" in demands.dims else demands
+    loads = epochs.loads(whole)
+    if files["loads"] is not None:
+        write(loads, files["loads"])
+    if files["routing"] is not None:
+        epochs.write(files["routing"])
+    if files["polls"] is None or files["interfaces"] is None:
+        return 0
+    polls, interfaces, _ = CounterSampler().sample(loads, network, seed=seed)
+    write_table(polls, files["polls"])
+    write_table(interfaces, files["interfaces"])
+    return len(polls)

@@ -107,6 +107,9 @@ def test_cells(odflow, workplace):
     like = of.simulate.presets.urban_cells(weeks=0.1, interval="1h")
     one = of.CellularSimulator(replace(like, services=like.services[2:])).run(0)
     np.testing.assert_allclose(read_cells("m.nc"), one, rtol=1e-12)
+    (workplace / "sites.csv").write_text("name,x_m,y_m\nnorth,0,3000\nsouth,100,0\n")
+    assert odflow("simulate-cells", "-o", "s.nc", "--sites", "sites.csv", "--weeks", 0.1, "-q").code == 0
+    assert read_cells("s.nc")["cell"].values.tolist() == ["north", "south"]
     assert odflow("simulate-cells", "-o", "w.nc", *small, "--worlds", 2, "-q").code == 0
     with xr.open_dataset("w.nc", engine="h5netcdf") as worlds:
         assert worlds["traffic"].shape == (2, 84, 5, 3)
@@ -132,6 +135,7 @@ BAD = {
     "simulate-cells -o x.txt": "x.txt",
     "simulate-cells -o x.nc --services tv": "unknown service 'tv'; there are sms, call, internet",
     "simulate-cells -o x.nc --services sms,sms": "expected different names",
+    "simulate-cells -o x.nc --sites nowhere.csv": "nowhere.csv: no such file",
     "simulate-cells -o x.nc --mobility 2": "mobility is 2.0, expected a share",
     "simulate-cells -o x.nc --worlds 2 --plot x.png": "--worlds goes without --plot",
 }

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from odflow.errors import DataError, UsageError
+from odflow.errors import DataError, FormatError, OdflowError, UsageError
 from odflow.simulate import CELL_SERVICES, CellService, CellularConfig, CellularSimulator
 from odflow.simulate.city import make_city
 from odflow.simulate.propagation import line_of_sight, path_loss, serving_station, smooth_normal
+from odflow.simulate.sites import around
 
 SMALL = CellularConfig(weeks=1, width_km=4, height_km=3, stations=12, population=50_000)
 STILL = replace(SMALL, station_spread=0.0, variation=0.0, drift=0.0, crowds_per_week=0.0, failures_per_year=0.0)
@@ -196,3 +198,40 @@ def test_bad_configurations(name: str) -> None:
         CellularConfig(**{name: value})  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="service 'x': affinity is"):
         CellService(name="x", affinity=(0, 0, 0, 0))
+
+
+def test_sites_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "sites.csv"
+    path.write_text("name,latitude,longitude\nDom,45.4642,9.1916\nBicocca,45.5136,9.2113\nBande Nere,45.4613,9.1367\n")
+    simulator = around(path, SMALL)
+    assert simulator.config.stations == 3
+    traffic = simulator.run(0)
+    assert traffic["cell"].values.tolist() == ["Dom", "Bicocca", "Bande Nere"]
+    x, y = traffic["x_m"].values, traffic["y_m"].values
+    # haversine by hand: 5,706 m and 4,305 m
+    assert np.hypot(x[1] - x[0], y[1] - y[0]) == pytest.approx(5706, rel=0.01)
+    assert np.hypot(x[2] - x[0], y[2] - y[0]) == pytest.approx(4305, rel=0.01)
+    assert x.min() == pytest.approx(500)
+    assert y.min() == pytest.approx(500)
+    assert simulator.config.height_km == pytest.approx((y.max() + 500) / 1000)
+    path.write_text("x_m,y_m\n100,200\n400,300\n")
+    assert around(path, SMALL).run(0)["cell"].values.tolist() == ["s0", "s1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x,y\n1,2\n", "expected the columns x_m and y_m"),
+        ("x_m,y_m\n", "a row for each"),
+        ("x_m,y_m\n1,2\n3,far\n", "row 3: x_m and y_m are not both numbers"),
+        ("name,x_m,y_m\na,1,2\na,3,4\n", "a name of its own"),
+        ("", "is not a table"),
+    ],
+)
+def test_bad_sites(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "sites.csv"
+    path.write_text(text)
+    with pytest.raises(FormatError, match=message):
+        around(path, SMALL)
+    with pytest.raises(OdflowError, match="no such file"):
+        around(tmp_path / "nowhere.csv", SMALL)

@@ -108,9 +108,7 @@ def simulate(
             taken.append(path)
     check_plot(plot, taken)
     if (polls is None) != (interfaces is None):
-        raise UsageError(
-            "--polls and --interfaces go together: the one are counters, the other says of what"
-        )
+        raise UsageError("--polls and --interfaces go together: the one are counters, the other says of what")
     simulator = BackboneSimulator(open_network(network), traffic)
     if worlds:
         if any(path is not None for path in (*measured.values(), plot)) or json:

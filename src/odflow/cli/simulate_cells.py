@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
@@ -43,6 +44,7 @@ def simulate_cells(
     output: opt.Output,
     city: City = _City(),
     like: Annotated[Literal["milan", "c2tm", "lte"] | None, Parameter(name="--like")] = None,
+    sites: Annotated[Path | None, Parameter(name="--sites", metavar="FILE")] = None,
     seed: opt.Seed = 0,
     worlds: Worlds = 0,
     workers: Workers = 0,
@@ -60,6 +62,7 @@ def simulate_cells(
 
         odflow simulate-cells -o cells.nc --weeks 4 --stations 200 --plot cells.png
         odflow simulate-cells -o cells.csv --like milan --interval 10min --services internet
+        odflow simulate-cells -o cells.nc --sites stations.csv
         odflow simulate-cells -o worlds.zarr --worlds 100 --workers 2
 
     Parameters
@@ -67,15 +70,20 @@ def simulate_cells(
     like : str
         Start from a configuration that was calibrated on real cells: squares in the centre of Milano, nodes of a city
         (C2TM), a base station (LTE).
+    sites : Path
+        Base stations of your own: CSV with the columns `x_m` and `y_m`, or `latitude` and `longitude`, and `name` if
+        they have names. The city is then as large as they need, half a kilometre around them.
     """
     from odflow.simulate.cellular import CellularSimulator
     from odflow.simulate.randomise_cells import CellularRandomization
+    from odflow.simulate.sites import around
     from odflow.traffic.cells import write_cells
 
     console = Console(quiet or json)
-    check_output(output, (".nc", ".zarr") if worlds else SUFFIXES)
-    check_plot(plot, [output])
-    simulator = CellularSimulator(replace(city, services=_services(city, like)))
+    check_output(output, (".nc", ".zarr") if worlds else SUFFIXES, [sites])
+    check_plot(plot, [output, sites])
+    city = replace(city, services=_services(city, like))
+    simulator = CellularSimulator(city) if sites is None else around(sites, city)
     if worlds:
         if plot is not None or json:
             raise UsageError("--worlds goes without --plot and --json")

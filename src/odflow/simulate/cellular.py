@@ -50,6 +50,8 @@ class CellularSimulator:
     config : CellularConfig
     stations : array, shape (S, 2), optional
         Coordinates x and y of base stations in m within the city, instead of made-up ones.
+    names : tuple of str
+        Of these stations; ``s0``, ``s1`` and so on if there are none. See also :func:`odflow.simulate.sites.around`.
 
     Raises
     ------
@@ -59,6 +61,7 @@ class CellularSimulator:
 
     config: CellularConfig = field(default_factory=CellularConfig)
     stations: NDArray[np.float64] | None = None
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.stations is None:
@@ -73,6 +76,8 @@ class CellularSimulator:
             raise DataError(
                 f"station {outside[0]} at ({x:g}, {y:g}) m is outside the city, {size[0]:g} m x {size[1]:g} m"
             )
+        if self.names and len(self.names) != len(given):
+            raise DataError(f"{len(self.names)} names of {len(given)} stations")
         object.__setattr__(self, "stations", given)
 
     @property
@@ -166,7 +171,7 @@ class CellularSimulator:
 
     def _labelled(self, out: Floats, city: City, seed: int) -> xr.DataArray:
         config = self.config
-        names, places = [f"s{k}" for k in range(len(city.stations))], city.stations
+        names, places = list(self.names) or [f"s{k}" for k in range(len(city.stations))], city.stations
         if config.layout == "grid":
             out, names, places = self._on_grid(out, city)
         return xr.DataArray(

@@ -29,9 +29,10 @@ class BackboneRandomization(Randomization[BackboneConfig]):
     """Ranges of parameters of :class:`BackboneConfig`, drawn independently.
 
     Uniformly, or uniformly in the logarithm where the upper end is at least three times the lower one and both are
-    above 0. Both ends equal keep a parameter fixed. Parameters without a range here are those of the simulator. The ranges
-    hold, with a wide margin, what was calibrated on Abilene and GÉANT (:mod:`odflow.simulate.presets`) and what the
-    sources that :class:`BackboneConfig` names say; the real statistics of both are within nine of ten worlds.
+    above 0. Both ends equal keep a parameter fixed. Parameters without a range here are those of the simulator.
+
+    The ranges hold, with a wide margin, what was calibrated on Abilene and GÉANT (:mod:`odflow.simulate.presets`) and
+    what the sources that :class:`BackboneConfig` names say; the real statistics of both are within nine of ten worlds.
 
     Raises
     ------

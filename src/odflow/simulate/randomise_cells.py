@@ -20,8 +20,10 @@ class CellularRandomization(Randomization[CellularConfig]):
     """Ranges of parameters of :class:`CellularConfig`, drawn as :class:`BackboneRandomization` says.
 
     Those that begin with ``service_`` change every service, each by its own draw: factors on its sessions, size,
-    spread of sizes and weekend, hours added to its busy hour, and an exponent of its swing. The ranges hold, with a wide margin, what was calibrated
-    on the cells of :mod:`odflow.simulate.presets`; their real statistics are within nine of ten worlds.
+    spread of sizes and weekend, hours added to its busy hour, and an exponent of its swing.
+
+    The ranges hold, with a wide margin, what was calibrated on real cells (:mod:`odflow.simulate.presets`); their real
+    statistics are within nine of ten worlds.
 
     Raises
     ------

@@ -74,6 +74,8 @@ def build(config: Path | None = None) -> App:
     simulated = "Simulate the traffic of a network, for which nothing but its topology is needed."
     # their options are the fields of configurations
     app.command("odflow.cli.simulate:simulate", name="simulate", help=simulated, group=learn)
+    ahead = "Forecast traffic matrices, or the cells of a cellular network, from their past."
+    app.command("odflow.cli.forecast:forecast", name="forecast", help=ahead, group=main)
     cells = "Simulate messages, calls and data of every cell of a made-up city."
     app.command("odflow.cli.simulate_cells:simulate_cells", name="simulate-cells", help=cells, group=learn)
     app.command(data(check))

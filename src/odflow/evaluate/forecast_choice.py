@@ -1,0 +1,166 @@
+"""Which forecaster is best on one's own history, and how sure its forecasts are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from odflow.errors import DataError, MissingDependencyError, UsageError
+from odflow.evaluate.rolling import rolling
+from odflow.forecast.base import DAY_S, Forecaster, check_series
+from odflow.forecast.pooled import PooledRidge, PooledTrees
+from odflow.forecast.simple import EWMA, HistoricalAverage, LastValue, SeasonalEWMA, SeasonalNaive
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+METHODS: dict[str, Callable[[int], Forecaster]] = {
+    "last": lambda lead: LastValue(),
+    "day-before": lambda lead: SeasonalNaive(1),
+    "week-before": lambda lead: SeasonalNaive(7),
+    "average": lambda lead: HistoricalAverage(),
+    "ewma": lambda lead: EWMA(),
+    "seasonal-ewma": lambda lead: SeasonalEWMA(),
+    "ridge": lambda lead: PooledRidge(lead=lead, rows=20_000),
+    "trees": lambda lead: PooledTrees(lead=lead, only=some_leads(lead), rows=20_000, trees=100),
+}
+_MOST_LEADS, _FLOOR = 6, 0.01
+_TEST_DAYS = 7.0
+
+
+def some_leads(lead: int) -> tuple[int, ...]:
+    """Leads from 1 to the last, at most a few of them, closer together at the beginning."""
+    return tuple(sorted({round(lead**share) for share in np.linspace(0, 1, _MOST_LEADS)}))
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """What a back-test on the end of the history has shown.
+
+    Parameters
+    ----------
+    method : str
+        The best, by WAPE, mean over leads and services.
+    wape : dict of str to dict of int to float
+        By method and lead; methods that could not be fitted are missing.
+    leads : tuple of int
+    targets : int
+        Intervals that were forecast.
+    ratios : dict of int to array
+        Of the best method: logarithms of what came over the forecast, by lead, a hundredth of the series' mean added
+        to both; all series together.
+    """
+
+    method: str
+    wape: dict[str, dict[int, float]]
+    leads: tuple[int, ...]
+    targets: int
+    ratios: dict[int, Floats]
+
+
+def choose(
+    history: xr.DataArray,
+    lead: int,
+    methods: tuple[str, ...] = tuple(METHODS),
+    *,
+    progress: Callable[[str], None] | None = None,
+) -> Choice:
+    """Back-test methods on the last days of a history: a fifth of it, a week at most.
+
+    Parameters
+    ----------
+    history : DataArray (time, node, service)
+    lead : int
+        Intervals to be forecast.
+    methods : tuple of str
+        Of `METHODS`.
+    progress : callable, optional
+
+    Raises
+    ------
+    UsageError
+        If a method is unknown.
+    DataError
+        If the history is too short for any of them.
+    """
+    for name in methods:
+        if name not in METHODS:
+            raise UsageError(f"unknown method '{name}'; methods are {', '.join(METHODS)}")
+    series = check_series(history)
+    steps = series.sizes["time"]
+    length = int(min(steps // 5, _TEST_DAYS * DAY_S / float(series.attrs["interval_s"])))
+    if length < 1 or steps - length - lead < 2:
+        raise DataError(f"{steps} intervals are too few to try out forecasts of {lead} of them on")
+    test = rolling(series, series["time"].values[steps - length], some_leads(lead))
+    forecasts: dict[str, dict[int, Floats]] = {}
+    for name in methods:
+        if progress:
+            progress(name)
+        try:
+            forecasts[name] = test.forecast(METHODS[name](lead).fit(test.history))
+        except (DataError, MissingDependencyError):
+            continue
+    wape = {name: _errors(found, test.truth) for name, found in forecasts.items()}
+    wape = {name: found for name, found in wape.items() if np.isfinite(list(found.values())).all()}
+    if not wape:
+        raise DataError("no method can be tried out on this history; it holds too few values")
+    best = min(wape, key=lambda name: float(np.mean(list(wape[name].values()))))
+    return Choice(best, wape, test.leads, length, _ratios(forecasts[best], test.truth))
+
+
+def _errors(forecasts: Mapping[int, Floats], truth: Floats) -> dict[int, float]:
+    """WAPE by lead, mean over services, of targets that are known and could be forecast."""
+    out = {}
+    for lead, found in forecasts.items():
+        known = np.isfinite(truth) & np.isfinite(found)
+        off = np.where(known, np.abs(found - truth), 0.0).sum(axis=(0, 1))
+        volume = np.where(known, truth, 0.0).sum(axis=(0, 1))
+        used = volume > 0
+        out[lead] = float((off[used] / volume[used]).mean()) if used.any() else float("nan")
+    return out
+
+
+def _ratios(forecasts: Mapping[int, Floats], truth: Floats) -> dict[int, Floats]:
+    known = np.isfinite(truth)
+    floor = _FLOOR * np.where(known, truth, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1) + np.finfo(float).tiny
+    out = {}
+    for lead, found in forecasts.items():
+        ratio = np.log((truth + floor) / (np.maximum(found, 0.0) + floor))
+        out[lead] = np.sort(ratio[np.isfinite(ratio)])
+    return out
+
+
+def with_quantiles(forecast: xr.DataArray, choice: Choice, levels: tuple[float, ...], usual: Floats) -> xr.DataArray:
+    """Quantiles of a forecast by split conformal prediction: those of the back-test's ratios at the same lead.
+
+    Parameters
+    ----------
+    forecast : DataArray (time, node, service)
+    choice : Choice
+    levels : tuple of float
+        Between 0 and 1.
+    usual : array, shape (N, S)
+        Mean of each series.
+
+    Returns
+    -------
+    DataArray (quantile, time, node, service)
+        Leads between those of the back-test take the ratios of the next longer one.
+    """
+    if not levels or min(levels) <= 0 or max(levels) >= 1:
+        raise UsageError(f"quantiles {', '.join(map(str, levels))} make no sense; give numbers between 0 and 1")
+    floor = _FLOOR * usual + np.finfo(float).tiny
+    out = np.empty((len(levels), *forecast.shape))
+    for k in range(forecast.sizes["time"]):
+        ratio = choice.ratios[min((lead for lead in choice.leads if lead > k), default=choice.leads[-1])]
+        for j, level in enumerate(levels):
+            shift = np.exp(np.quantile(ratio, level))
+            out[j, k] = np.maximum((forecast.values[k] + floor) * shift - floor, 0.0)
+    array = forecast.expand_dims(quantile=list(levels)).copy(data=out)
+    return array.assign_attrs(forecast.attrs)

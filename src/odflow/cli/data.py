@@ -81,7 +81,7 @@ def check(*names: str, json: opt.Json = False) -> None:
     days = [day for name in chosen if name in CITIES for day in check_days(city_files(name))]
     console = Console(quiet=json)
     if json:
-        console.json([result._asdict() for result in (*results, *days)])
+        console.json([result._asdict() for result in results] + [day._asdict() for day in days])
     if not chosen:
         console.say("no data set is here; odflow data get abilene")
     for result in results:

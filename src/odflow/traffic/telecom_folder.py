@@ -1,4 +1,4 @@
-"""Files of the Telecom Italia Big Data Challenge that were put into a folder by hand: what is there, and is it whole."""
+"""A folder with files of the Telecom Italia Big Data Challenge, put there by hand: what is in it, and is it whole."""
 
 from __future__ import annotations
 

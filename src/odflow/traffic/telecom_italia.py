@@ -371,9 +371,7 @@ def _city(files: Sequence[Path], name: str | None) -> City:
     codes = {one[0] for one in stated if one}
     if None in stated:
         nameless = files[stated.index(None)]
-        raise UsageError(
-            f"{nameless}: the name does not tell the city; give read_telecom_italia city='milano' or 'trento'"
-        )
+        raise UsageError(f"{nameless}: the name tells no city; give read_telecom_italia city='milano' or 'trento'")
     if len(codes) > 1:
         raise UsageError("the files are of both cities, whose squares have the same numbers; read one city at a time")
     return next(city for city in CITIES.values() if city.code in codes)

@@ -199,7 +199,7 @@ def regular(traffic: xr.DataArray) -> xr.DataArray:
     if len(away):
         at = time[away[0]].astype("datetime64[s]")
         raise LabelError(
-            f"{at} is not a whole number of intervals of {traffic.attrs['interval_s']:g} s after the first"
+            f"{at} is no whole number of intervals of {traffic.attrs['interval_s']:g} s after the first"
         )
     count = int((time[-1] - time[0]) // step) + 1
     if count == len(time):

@@ -50,6 +50,7 @@ _HOMES = {
     "calibrate": "odflow.sim2real",
     "CalibrationConfig": "odflow.sim2real",
     "read_cells": "odflow.traffic.cells",
+    "read_telecom_italia": "odflow.traffic.telecom_italia",
     "write_cells": "odflow.traffic.cells",
     "CellService": "odflow.simulate",
     "CounterSampler": "odflow.simulate",
@@ -126,6 +127,7 @@ if TYPE_CHECKING:
     from odflow.traffic.files import read_demands as read_demands
     from odflow.traffic.files import read_loads as read_loads
     from odflow.traffic.files import write as write
+    from odflow.traffic.telecom_italia import read_telecom_italia as read_telecom_italia
 
 
 def __getattr__(name: str) -> Any:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
-from odflow.errors import DataError
 from odflow.traffic import datasets
-from odflow.traffic.download import real_data_folder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +18,6 @@ if TYPE_CHECKING:
 
 STRETCH_S = 14 * 86400
 _COMPLETE = {"geant": np.datetime64("2005-02-04")}  # before, all that leaves two of its nodes is missing
-_GRID, _SIDE_M = 100, 235.0  # squares of the Milano grid in a row, and their side
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,39 +85,26 @@ def _repaired(part: xr.DataArray) -> xr.DataArray:
 
 def _milan(name: str) -> Halves:
     """The first and the last half of a month of 25 squares in the centre of Milano."""
-    data = _arrays("milan_dgrn25_internet_10min.npz")
-    row, column = np.divmod(data["cell_ids_candidate"].astype(int) - 1, _GRID)
-    places = _SIDE_M * np.column_stack([column, row])
-    traffic = _cells(data["data"], data["timestamps"], ["internet"], 600.0, places)
+    traffic = _cells("milan")
     half = len(traffic) // 2
     return Halves((traffic[:half],), (traffic[half:],), None, "first and last 15 days")
 
 
 def _c2tm(name: str) -> Halves:
     """Every other node of a city in China (users, packets, bytes; eight days)."""
-    data = _arrays("c2tm_clustered_users_packets_bytes_hourly.npz")
-    traffic = _cells(_filled(data["fog"]), data["timestamps"], data["services"].tolist(), 3600.0)
+    traffic = _cells("c2tm")
     return Halves((traffic[:, ::2],), (traffic[:, 1::2],), None, "every other node")
 
 
 def _lte(name: str) -> Halves:
     """Two base stations in Barcelona (bits down and up, users; twelve and seven days)."""
-    data = _arrays("lte_barcelona_2bs_11feat_2min.npz")
-    used = [data["features"].tolist().index(one) for one in ("down", "up", "rnti_count")]
-    one, other = (
-        _cells(_filled(data[place][:, None, used]), data[f"{place}_time"], ["down", "up", "users"], 120.0)
-        for place in ("LesCorts", "ElBorn")
-    )
-    return Halves((one,), (other,), None, "one base station each")
+    return Halves((_cells("lte-lescorts"),), (_cells("lte-elborn"),), None, "one base station each")
 
 
-def _arrays(file: str) -> dict[str, NDArray[Any]]:
-    folder = real_data_folder()
-    path = Path(folder or ".") / file
-    if folder is None or not path.is_file():
-        raise DataError(f"{file} is not here; set ODFLOW_REAL_DATA to the folder that holds it")
-    with np.load(path) as found:
-        return {name: found[name] for name in found.files if name != "provenance"}
+def _cells(name: str) -> xr.DataArray:
+    """Series of nodes as traffic of cells, gaps filled."""
+    traffic = datasets.series(name).traffic
+    return traffic.copy(data=_filled(traffic.values)).rename(node="cell")
 
 
 def _filled(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -132,21 +115,6 @@ def _filled(x: NDArray[np.float64]) -> NDArray[np.float64]:
         known = np.isfinite(series)
         series[~known] = np.interp(at[~known], at[known], series[known])
     return flat.reshape(x.shape)
-
-
-def _cells(
-    x: NDArray[np.float64],
-    time: NDArray[np.datetime64],
-    services: list[str],
-    interval_s: float,
-    places: NDArray[np.float64] | None = None,
-) -> xr.DataArray:
-    coords: dict[str, Any] = {"time": time.astype("datetime64[ns]"), "service": services}
-    if places is not None:
-        coords |= {"x_m": ("cell", places[:, 0]), "y_m": ("cell", places[:, 1])}
-    return xr.DataArray(
-        np.asarray(x, dtype=float), dims=("time", "cell", "service"), coords=coords, attrs={"interval_s": interval_s}
-    )
 
 
 REAL: dict[str, Callable[[str], Halves]] = {

@@ -57,6 +57,9 @@ def write_cells(traffic: xr.DataArray, path: str | Path) -> None:
 def read_cells(path: str | Path) -> xr.DataArray:
     """Read what :func:`write_cells` has written; of a CSV file the units and the interval are those of its columns.
 
+    Files of the Telecom Italia Big Data Challenge, or a folder of them, are recognised and read by
+    :func:`~odflow.read_telecom_italia` with its defaults.
+
     Returns
     -------
     DataArray (time, cell, service)
@@ -71,6 +74,11 @@ def read_cells(path: str | Path) -> xr.DataArray:
     file = Path(path)
     if not file.exists():
         raise OdflowError(f"{path}: no such file or folder")
+    if file.suffix.lower() not in (".nc", ".zarr"):
+        from odflow.traffic.telecom_italia import is_telecom_italia, read_telecom_italia
+
+        if is_telecom_italia(file):
+            return read_telecom_italia(file)
     if file.suffix.lower() == ".csv":
         return _read_csv(file)
     if file.is_dir():

@@ -23,13 +23,29 @@ from odflow.network.model import Link, Network, Node
 from odflow.network.routing import Routing
 from odflow.traffic.download import ORIGINALS, Store, fetched, real_data_folder
 from odflow.traffic.originals import ASSEMBLERS
+from odflow.traffic.series import SeriesSet, from_cells, from_tms
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Arrays = dict[str, NDArray[Any]]
 
-__all__ = ["NAMES", "Check", "Dataset", "abilene", "available", "bell_labs", "check", "cmu", "geant", "get"]
+__all__ = [
+    "NAMES",
+    "Check",
+    "Dataset",
+    "SeriesSet",
+    "abilene",
+    "available",
+    "bell_labs",
+    "check",
+    "cmu",
+    "from_cells",
+    "from_tms",
+    "geant",
+    "get",
+    "series",
+]
 
 NAMES = tuple(ORIGINALS)
 
@@ -224,6 +240,43 @@ def _cmu(path: Path, sha256: str, data: Arrays) -> Dataset:
     half = len(times) // 2
     routing = Routing(data["A_full"], links, nodes)
     return _split("cmu", demands, None, routing, None, half, len(times) - half, sha256, source)
+
+
+def series(name: str) -> SeriesSet:
+    """Real traffic to forecast, by name: several services at several nodes, without gaps in time.
+
+    Parameters
+    ----------
+    name : str
+        ==========================  =============================================  ==========  ====================
+        name                        nodes and services                             interval    length
+        ==========================  =============================================  ==========  ====================
+        ``milan``                   25 squares; internet                           10 min      30 days
+        ``c2tm``                    32 groups of stations; users, packets, bytes   1 h         8 days
+        ``lte-elborn``              1 base station; down, up, users                2 min       7 days
+        ``lte-lescorts``            1 base station; down, up, users                2 min       12 days
+        ``abilene``, ``geant``      12, 23 nodes; ingress, egress                  5, 15 min   145, 90 days
+        ``abilene-links`` (geant)   30, 74 links; load                             5, 15 min   145, 90 days
+        ``abilene-od`` (geant)      144, 529 demands; demand                       5, 15 min   145, 90 days
+        ==========================  =============================================  ==========  ====================
+
+    Returns
+    -------
+    SeriesSet
+        Intervals that are missing, TMs that are flagged and gaps in the source are NaN. Split in time: 70 % of the
+        measured intervals for training, 10 % for validation, 20 % for testing; C2TM 5, 1 and 2 days; of LTE the test
+        part is the one of the source. Zeros are as in the source, where they can be missing data: see :func:`geant`.
+
+    Raises
+    ------
+    UsageError
+        For another name.
+    OdflowError
+        If the file is not here, or damaged.
+    """
+    from odflow.traffic.series_sets import load
+
+    return load(name)
 
 
 def available() -> list[tuple[str, Path | None]]:

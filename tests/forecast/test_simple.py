@@ -104,6 +104,7 @@ def test_nothing_is_known_of_the_future(forecaster: Forecaster) -> None:
     origins = np.array([193, 200, 210])
     usual = fitted.predict_at(series(x), origins, 3)
     assert np.isfinite(usual).all()
+    np.testing.assert_array_equal(fitted.predict_at(series(x), origins, 3, only=(1, 3)), usual[:, [0, 2]])
     for k, origin in enumerate(origins):
         other = x.copy()
         other[origin:] = np.nan

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.traffic.telecom import write_grid
 
 from odflow.errors import FormatError, OdflowError
 from odflow.traffic.city_grid import MILANO, TRENTO, read_grid
-from tests.traffic.telecom import write_grid
 
 
 def test_numbers_run_east_then_north() -> None:

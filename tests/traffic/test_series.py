@@ -69,9 +69,9 @@ def test_places_only_where_all_are_known(diamond: Network) -> None:
 def test_times_that_fit_no_axis() -> None:
     demands = tms([0, 1, 2])
     late = demands.assign_coords(time=demands["time"].values + np.array([0, 0, 7], "m8[s]"))
-    with pytest.raises(LabelError, match="2026-01-05T00:10:07 is no whole number of intervals of 300 s after the first"):
+    with pytest.raises(LabelError, match="00:10:07 is no whole number of intervals of 300 s after the first"):
         from_tms(late)
-    with pytest.raises(LabelError, match="3 of 100001 intervals from 2026-01-05T00:00:00 to .* is a time wrong"):
+    with pytest.raises(LabelError, match=r"3 of 100001 intervals from 2026-01-05T00:00:00 to .* is a time wrong"):
         from_tms(tms([0, 1, 100_000]))
     with pytest.raises(LabelError, match="do not rise"):
         regular(from_tms(demands)[::-1])

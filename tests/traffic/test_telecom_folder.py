@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.traffic.telecom import full_day, write_day, write_grid
 
 from odflow.cli import main
 from odflow.errors import DataError, FormatError, OdflowError
 from odflow.traffic.telecom_folder import check_days, city_files, city_folder
-from tests.traffic.telecom import full_day, write_day, write_grid
 
 SQUARES = list(range(1, 101))
 

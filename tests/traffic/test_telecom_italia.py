@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.traffic.telecom import DAY, MIDNIGHT, STEP, full_day, write_day, write_grid
 
 from odflow import read_cells, read_telecom_italia
 from odflow.errors import DataError, FormatError, OdflowError, UsageError
 from odflow.traffic import telecom_italia
 from odflow.traffic.city_grid import read_grid
-from tests.traffic.telecom import DAY, MIDNIGHT, STEP, full_day, write_day, write_grid
 
 MI, TN = "sms-call-internet-mi-2013-11-01.txt", "sms-call-internet-tn-2013-11-01.txt"
 ROWS = [

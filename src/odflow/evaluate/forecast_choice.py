@@ -31,6 +31,7 @@ METHODS: dict[str, Callable[[int], Forecaster]] = {
     "trees": lambda lead: PooledTrees(lead=lead, only=some_leads(lead), rows=20_000, trees=100),
 }
 _MOST_LEADS, _FLOOR = 6, 0.01
+_FEW, _LEAST_SPREAD = 10, 0.1  # targets of a series for a spread of its own; that relative to the median one
 _TEST_DAYS = 7.0
 
 
@@ -54,7 +55,9 @@ class Choice:
         Intervals that were forecast.
     ratios : dict of int to array
         Of the best method: logarithms of what came over the forecast, by lead, a hundredth of the series' mean added
-        to both; all series together.
+        to both; in units of the spread of the series, all series together.
+    spread : dict of int to array, shape (N, S)
+        Root mean square of these logarithms, by lead.
     """
 
     method: str
@@ -62,6 +65,7 @@ class Choice:
     leads: tuple[int, ...]
     targets: int
     ratios: dict[int, Floats]
+    spread: dict[int, Floats]
 
 
 def choose(
@@ -111,7 +115,7 @@ def choose(
     if not wape:
         raise DataError("no method can be tried out on this history; it holds too few values")
     best = min(wape, key=lambda name: float(np.mean(list(wape[name].values()))))
-    return Choice(best, wape, test.leads, length, _ratios(forecasts[best], test.truth))
+    return Choice(best, wape, test.leads, length, *_ratios(forecasts[best], test.truth))
 
 
 def _errors(forecasts: Mapping[int, Floats], truth: Floats) -> dict[int, float]:
@@ -126,18 +130,25 @@ def _errors(forecasts: Mapping[int, Floats], truth: Floats) -> dict[int, float]:
     return out
 
 
-def _ratios(forecasts: Mapping[int, Floats], truth: Floats) -> dict[int, Floats]:
+def _ratios(forecasts: Mapping[int, Floats], truth: Floats) -> tuple[dict[int, Floats], dict[int, Floats]]:
     known = np.isfinite(truth)
     floor = _FLOOR * np.where(known, truth, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1) + np.finfo(float).tiny
-    out = {}
+    ratios, spread = {}, {}
     for lead, found in forecasts.items():
         ratio = np.log((truth + floor) / (np.maximum(found, 0.0) + floor))
-        out[lead] = np.sort(ratio[np.isfinite(ratio)])
-    return out
+        there = np.isfinite(ratio)
+        count = there.sum(axis=0)
+        own = np.sqrt((np.where(there, ratio, 0.0) ** 2).sum(axis=0) / np.maximum(count, 1))
+        usual = float(np.median(own[count >= _FEW])) if (count >= _FEW).any() else 1.0
+        spread[lead] = np.where(count >= _FEW, np.maximum(own, _LEAST_SPREAD * usual), usual)
+        ratios[lead] = np.sort((ratio / np.maximum(spread[lead], np.finfo(float).tiny))[there])
+    return ratios, spread
 
 
 def with_quantiles(forecast: xr.DataArray, choice: Choice, levels: tuple[float, ...], usual: Floats) -> xr.DataArray:
     """Quantiles of a forecast by split conformal prediction: those of the back-test's ratios at the same lead.
+
+    Locally weighted (Lei et al. 2018): ratios count in units of the spread of each series.
 
     Parameters
     ----------
@@ -158,9 +169,9 @@ def with_quantiles(forecast: xr.DataArray, choice: Choice, levels: tuple[float, 
     floor = _FLOOR * usual + np.finfo(float).tiny
     out = np.empty((len(levels), *forecast.shape))
     for k in range(forecast.sizes["time"]):
-        ratio = choice.ratios[min((lead for lead in choice.leads if lead > k), default=choice.leads[-1])]
+        lead = min((lead for lead in choice.leads if lead > k), default=choice.leads[-1])
         for j, level in enumerate(levels):
-            shift = np.exp(np.quantile(ratio, level))
+            shift = np.exp(np.quantile(choice.ratios[lead], level) * choice.spread[lead])
             out[j, k] = np.maximum((forecast.values[k] + floor) * shift - floor, 0.0)
     array = forecast.expand_dims(quantile=list(levels)).copy(data=out)
     return array.assign_attrs(forecast.attrs)

@@ -12,7 +12,7 @@ from odflow.forecast.base import DAY_S
 try:
     from matplotlib.figure import Figure
 
-    from odflow.evaluate.panels import dates, palette, tidy
+    from odflow.evaluate.panels import dates, palette, scale_of, tidy
 except ImportError as error:
     raise MissingDependencyError("figures need matplotlib; install it with: pip install 'odflow[eval]'") from error
 
@@ -37,13 +37,20 @@ def forecast_figure(history: xr.DataArray, forecast: xr.DataArray, bands: xr.Dat
     interval_s = float(history.attrs["interval_s"])
     shown = history[-max(2 * forecast.sizes["time"], round(_DAYS * DAY_S / interval_s)) :]
     colors = palette([str(name) for name in services])
+    unit = "bit/s" if history.attrs.get("units") == "bit/s" else ""
     for panel, node in zip(panels, order, strict=True):
+        size, rate = scale_of(float(np.nanmean(history.values[:, node]))) if unit else (1.0, "")
+        panel.set_ylabel(rate, fontsize=8.5)
         for k, service in enumerate(services):
             color = colors[str(service)]
-            panel.plot(shown["time"].values, shown.values[:, node, k], color=color, linewidth=0.8, label=str(service))
-            panel.plot(forecast["time"].values, forecast.values[:, node, k], color=color, linewidth=1.6, linestyle="--")
+            panel.plot(
+                shown["time"].values, shown.values[:, node, k] / size, color=color, linewidth=0.8, label=str(service)
+            )
+            panel.plot(
+                forecast["time"].values, forecast.values[:, node, k] / size, color=color, linewidth=1.6, linestyle="--"
+            )
             if bands is not None:
-                low, high = bands.values[0, :, node, k], bands.values[-1, :, node, k]
+                low, high = bands.values[0, :, node, k] / size, bands.values[-1, :, node, k] / size
                 panel.fill_between(forecast["time"].values, low, high, color=color, alpha=0.2, linewidth=0)
         panel.axvline(forecast["time"].values[0], color="#8a8a8a", linewidth=0.8)
         panel.set_title(str(history["node"].values[node]).replace("->", " → "), loc="left", fontsize=9)

@@ -69,11 +69,11 @@ class Rolling:
         out = {lead: np.empty(self.truth.shape) for lead in self.leads}
         for begin in range(self.first - most + 1, steps, _AT_ONCE):
             origins = np.arange(begin, min(begin + _AT_ONCE, steps))
-            found = forecaster.predict_at(later, origins, most)
-            for lead, kept in out.items():
+            found = forecaster.predict_at(later, origins, most, only=self.leads)
+            for k, (lead, kept) in enumerate(out.items()):
                 place = origins + lead - 1 - self.first
                 inside = (place >= 0) & (place < len(kept))
-                kept[place[inside]] = found[inside, lead - 1]
+                kept[place[inside]] = found[inside, k]
         return out
 
     def scores(self, forecasts: dict[int, Floats]) -> dict[int, ForecastScore]:

@@ -106,7 +106,7 @@ class Forecaster(ABC):
         coords = {name: value for name, value in series.coords.items() if "time" not in value.dims}
         return xr.DataArray(found, dims=DIMS, coords=coords | {"time": later}, attrs=dict(series.attrs))
 
-    def predict_at(self, series: xr.DataArray, origins: Ints, lead: int) -> Floats:
+    def predict_at(self, series: xr.DataArray, origins: Ints, lead: int, *, only: tuple[int, ...] = ()) -> Floats:
         """Forecasts from many origins at once, each from what is before it alone.
 
         Parameters
@@ -115,17 +115,25 @@ class Forecaster(ABC):
         origins : ints, shape (n,)
             Indices of the first interval to forecast.
         lead : int
+            The longest one.
+        only : tuple of int
+            Leads to forecast, from 1 on; all if not given.
 
         Returns
         -------
-        array, shape (n, lead, N, S)
+        array, shape (n, lead, N, S), or (n, len(only), N, S)
         """
         series = check_series(series)
         self._check_fitted(series, lead)
         origins = np.asarray(origins, dtype=np.int64)
         if len(origins) and (origins.min() < 1 or origins.max() + lead > series.sizes["time"]):
             raise UsageError(f"origins from 1 to {series.sizes['time'] - lead} can be forecast for {lead} intervals")
-        return self.ahead(series.values.astype(float), series["time"].values, origins, lead)
+        x, time = series.values.astype(float), series["time"].values
+        return self._some(x, time, origins, lead, only) if only else self.ahead(x, time, origins, lead)
+
+    def _some(self, x: Floats, time: Times, origins: Ints, lead: int, only: tuple[int, ...]) -> Floats:
+        """Forecasts of some leads; a subclass may have a quicker way."""
+        return self.ahead(x, time, origins, lead)[:, np.array(only) - 1]
 
     def _check_fitted(self, series: xr.DataArray, lead: int) -> None:
         if not self.interval_s_:

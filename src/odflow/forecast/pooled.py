@@ -68,12 +68,17 @@ class Pooled(Forecaster):
 
     def ahead(self, x: Floats, time: Times, origins: Ints, lead: int) -> Floats:
         """See :class:`Forecaster`."""
+        return self._some(x, time, origins, lead, tuple(range(1, lead + 1)))
+
+    def _some(self, x: Floats, time: Times, origins: Ints, lead: int, only: tuple[int, ...]) -> Floats:
         log = logs(x, self.floor_)
-        out = np.empty((len(origins), lead, *x.shape[1:]))
+        chosen = np.array(only) - 1
+        out = np.empty((len(origins), len(only), *x.shape[1:]))
         size = max(1, _BATCH // (lead * x.shape[1] * x.shape[2] * _COLUMNS))
         for begin in range(0, len(origins), size):
             part = slice(begin, begin + size)
             columns, anchor = features(log, self.usual_, time, origins[part], lead, self.day)
+            columns = columns[:, chosen]
             columns[..., _LEAD_COLUMN] = np.minimum(columns[..., _LEAD_COLUMN], self.lead)
             found = self._regressed(columns.reshape(-1, columns.shape[-1])).reshape(columns.shape[:-1])
             out[part] = np.maximum(np.exp(found + anchor[:, None]) - self.floor_, 0.0)

@@ -198,9 +198,7 @@ def regular(traffic: xr.DataArray) -> xr.DataArray:
     away = np.flatnonzero((time - time[0]) % step)
     if len(away):
         at = time[away[0]].astype("datetime64[s]")
-        raise LabelError(
-            f"{at} is no whole number of intervals of {traffic.attrs['interval_s']:g} s after the first"
-        )
+        raise LabelError(f"{at} is no whole number of intervals of {traffic.attrs['interval_s']:g} s after the first")
     count = int((time[-1] - time[0]) // step) + 1
     if count == len(time):
         return traffic

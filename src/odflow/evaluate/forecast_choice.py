@@ -28,7 +28,9 @@ METHODS: dict[str, Callable[[int], Forecaster]] = {
     "ewma": lambda lead: EWMA(),
     "seasonal-ewma": lambda lead: SeasonalEWMA(),
     "ridge": lambda lead: PooledRidge(lead=lead, rows=20_000),
-    "trees": lambda lead: PooledTrees(lead=lead, only=some_leads(lead), rows=20_000, trees=100),
+    "trees": lambda lead: PooledTrees(
+        lead=lead, only=some_leads(lead), rows=20_000, trees=60, leaves=15, learning_rate=0.15
+    ),
 }
 _MOST_LEADS, _FLOOR = 6, 0.01
 _FEW, _LEAST_SPREAD = 10, 0.1  # targets of a series for a spread of its own; that relative to the median one

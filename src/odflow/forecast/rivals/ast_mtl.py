@@ -8,36 +8,42 @@ from torch.nn import functional
 
 from odflow.forecast.inputs import Geometry, Inputs, Shape
 from odflow.forecast.rivals.attention import Attention
-from odflow.forecast.rivals.graph import mean_near
+from odflow.forecast.rivals.graph import near, spread
 from odflow.forecast.rivals.head import Rival, by_node, by_time, silent
 from odflow.forecast.rivals.size import RivalSize
 
 
-class Branch(nn.Module):
-    """What a task has of its own: convolutions on the graph and a GRU over the window; attention and a GRU after."""
+class Encode(nn.Module):
+    """A task's beginning: two convolutions on the graph, whose channels are the intervals of the window, and a GRU."""
 
     def __init__(self, shape: Shape, size: RivalSize) -> None:
         super().__init__()
-        width = size.width
-        self.spread = nn.ModuleList(nn.Linear(count * shape.past, shape.past) for count in (2, 1))
-        self.before = nn.GRU(3 + shape.calendar, width, batch_first=True)
-        self.attention = Attention(width, size.heads)
-        self.after = nn.GRU(width + shape.calendar, width, batch_first=True)
-        self.drop = nn.Dropout(size.dropout)
-        self.out = silent(width, shape.outputs)
+        self.convolve = nn.ModuleList(nn.Linear(count * shape.past, shape.past) for count in (2, 1))
+        self.run = nn.GRU(3 + shape.calendar, size.width, batch_first=True)
 
-    def encode(self, seen: Tensor, calendar: Tensor, geometry: Geometry) -> Tensor:
+    def forward(self, seen: Tensor, calendar: Tensor, walk: Tensor) -> Tensor:
         """Values and whether known, (B, P, N, 2), and the calendar, (B, P, N, C), to states (B N, P, width)."""
         window = seen.permute(0, 2, 3, 1).flatten(2)
-        for layer in self.spread:
-            window = functional.relu(layer(mean_near(window, geometry)))
-        states: Tensor = self.before(by_node(torch.cat([window.transpose(1, 2)[..., None], seen, calendar], dim=-1)))[0]
+        for layer in self.convolve:
+            window = functional.relu(layer(spread(walk, window)))
+        states: Tensor = self.run(by_node(torch.cat([window.transpose(1, 2)[..., None], seen, calendar], dim=-1)))[0]
         return states
 
-    def decode(self, asking: Tensor, states: Tensor, shared: Tensor, calendar: Tensor) -> Tensor:
+
+class Decode(nn.Module):
+    """A task's end: attention of what is shared to the task's own states, and a GRU over the leads."""
+
+    def __init__(self, shape: Shape, size: RivalSize) -> None:
+        super().__init__()
+        self.attention = Attention(size.width, size.heads)
+        self.run = nn.GRU(size.width + shape.calendar, size.width, batch_first=True)
+        self.drop = nn.Dropout(size.dropout)
+        self.out = silent(size.width, shape.outputs)
+
+    def forward(self, asking: Tensor, states: Tensor, shared: Tensor, calendar: Tensor) -> Tensor:
         """Queries (B N, H, width), own states, last shared state (B N, width), and the calendar of the leads."""
         found = asking + self.attention(asking, states)
-        leads, _ = self.after(torch.cat([found, calendar], dim=-1), shared[None].contiguous())
+        leads, _ = self.run(torch.cat([found, calendar], dim=-1), shared[None].contiguous())
         out: Tensor = self.out(self.drop(leads))
         return out
 
@@ -63,7 +69,9 @@ class ASTMTL(Rival):
     def __init__(self, shape: Shape, size: RivalSize) -> None:
         super().__init__(shape, size)
         width = size.width
-        self.branches = nn.ModuleList(Branch(shape, size) for _ in range(shape.services))
+        tasks = range(shape.services)
+        self.encoders = nn.ModuleList(Encode(shape, size) for _ in tasks)
+        self.decoders = nn.ModuleList(Decode(shape, size) for _ in tasks)
         self.shared = nn.Sequential(
             nn.Linear(shape.services * width, width),
             nn.ReLU(),
@@ -79,10 +87,11 @@ class ASTMTL(Rival):
         past = inputs.past[:, :, None].expand(-1, -1, nodes, -1)
         future = by_node(inputs.future[:, :, None].expand(-1, -1, nodes, -1))
         seen = torch.stack([inputs.values, inputs.known], dim=-1).unbind(dim=3)
-        states = [branch.encode(one, past, geometry) for branch, one in zip(self.branches, seen, strict=True)]
+        walk = near(geometry)
+        states = [encode(one, past, walk) for encode, one in zip(self.encoders, seen, strict=True)]
         shared = self.shared(torch.cat([own[:, -1] for own in states], dim=-1))
         leads = shared[:, None].expand(-1, self.shape.lead, -1)
         asking = leads + self.ask(torch.cat([leads, future], dim=-1))
-        pairs = zip(self.branches, states, strict=True)
-        out = torch.stack([branch.decode(asking, own, shared, future) for branch, own in pairs], dim=2)
+        pairs = zip(self.decoders, states, strict=True)
+        out = torch.stack([decode(asking, own, shared, future) for decode, own in pairs], dim=2)
         return by_time(out, batch)

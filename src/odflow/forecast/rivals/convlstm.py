@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from odflow.forecast.inputs import Geometry, Inputs, Shape
-from odflow.forecast.rivals.graph import mean_others
+from odflow.forecast.rivals.graph import others, spread
 from odflow.forecast.rivals.head import Rival, features, placeholders, silent, steps
 from odflow.forecast.rivals.size import RivalSize
 
@@ -25,11 +25,11 @@ class ConvLSTMCell(nn.Module):
         self.convolution = nn.Linear(2 * (inputs + width), 4 * width)
         self.peep = nn.Parameter(torch.zeros(3, width))
 
-    def forward(self, x: Tensor, state: State, geometry: Geometry) -> State:
-        """One interval x, shape (B, N, inputs)."""
+    def forward(self, x: Tensor, state: State, around: Tensor) -> State:
+        """One interval x, shape (B, N, inputs), given the matrix that takes means of neighbours."""
         hidden, cell = state
         here = torch.cat([x, hidden], dim=-1)
-        gates = self.convolution(torch.cat([here, mean_others(here, geometry)], dim=-1))
+        gates = self.convolution(torch.cat([here, spread(around, here)], dim=-1))
         enter, keep, show, new = gates.chunk(4, dim=-1)
         cell = (keep + self.peep[1] * cell).sigmoid() * cell + (enter + self.peep[0] * cell).sigmoid() * new.tanh()
         return (show + self.peep[2] * cell).sigmoid() * cell.tanh(), cell
@@ -55,12 +55,13 @@ class ConvLSTM(Rival):
     def change(self, inputs: Inputs, geometry: Geometry) -> Tensor:
         """See :class:`Rival`."""
         nothing = inputs.values.new_zeros(len(inputs.values), inputs.values.shape[2], self.size.width)
+        around = others(geometry)
         states: list[State] = [(nothing, nothing)] * self.size.layers
         for x in steps(inputs).unbind(dim=1):
-            states = self._step(self.encoder, x, states, geometry)
+            states = self._step(self.encoder, x, states, around)
         leads = []
         for x in placeholders(inputs).unbind(dim=1):
-            states = self._step(self.forecaster, x, states, geometry)
+            states = self._step(self.forecaster, x, states, around)
             leads.append(torch.cat([hidden for hidden, _ in states], dim=-1))
         changes: Tensor = self.out(torch.stack(leads, dim=1))
         return changes.unflatten(-1, (self.shape.services, self.shape.outputs))
@@ -70,9 +71,9 @@ class ConvLSTM(Rival):
         inputs = [features(self.shape)] + [width] * (self.size.layers - 1)
         return nn.ModuleList(ConvLSTMCell(count, width) for count in inputs)
 
-    def _step(self, cells: nn.ModuleList, x: Tensor, states: list[State], geometry: Geometry) -> list[State]:
+    def _step(self, cells: nn.ModuleList, x: Tensor, states: list[State], around: Tensor) -> list[State]:
         after: list[State] = []
         for cell, state in zip(cells, states, strict=True):
-            after.append(cell(x, state, geometry))
+            after.append(cell(x, state, around))
             x = self.drop(after[-1][0])
         return after

@@ -28,7 +28,7 @@ class Capturer(nn.Module):
 class CSLSL(Rival):
     """Causal and spatial-constrained long and short-term learner, with services in the place of its tasks.
 
-    Huang, Xu, Jin et al., "Human Mobility Prediction with Causal and Spatial-constrained Multi-task Network", EPJ Data
+    Huang et al., "Human Mobility Prediction with Causal and Spatial-constrained Multi-task Network", EPJ Data
     Science 13, 2024, which predicts a person's next place as *when, then what, then where*.
 
     *Known* (paper and published code): every task has a capturer of two recurrent networks, one over the history
@@ -36,10 +36,10 @@ class CSLSL(Rival):
     task before, and its prediction, through a linear layer, is put beside the next task's state; all tasks see all
     inputs.
 
-    *Choices*: the chain is the order of the services, and what a service learns of the ones before it is their whole
-    forecast; the history is the window without its last quarter, which is the present, and a window of one interval
-    is both; GRUs run at each node with common weights; a direct head per service. *Left out*: the spatial constraint,
-    a loss on the distance between predicted and actual destinations, for a forecast of traffic has no destination.
+    *Choices*: the chain is the order of the services, and a service is told all leads and quantiles that the one
+    before it forecasts; the history is the window without its last quarter, which is the present, and a window of one
+    interval is both; GRUs run at each node with common weights; a direct head per service. *Left out*: the spatial
+    constraint, a loss on the distance between predicted and actual destinations, for a forecast of traffic has none.
     Nodes do not see each other.
     """
 

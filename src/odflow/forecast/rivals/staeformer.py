@@ -61,7 +61,9 @@ class STAEformer(Rival):
         """See :class:`Rival`."""
         batch, nodes = len(inputs.values), inputs.values.shape[2]
         if self.nodes and nodes != self.nodes:
-            raise UsageError(f"{nodes} nodes, but this STAEformer has learned embeddings for {self.nodes}: build another")
+            raise UsageError(
+                f"{nodes} nodes, but this STAEformer has learned embeddings for {self.nodes}: build another"
+            )
         x = self._embed(inputs)
         x = by_time(self.in_time(by_node(x)), batch)
         x = self.in_space(x.flatten(0, 1)).unflatten(0, (batch, -1))

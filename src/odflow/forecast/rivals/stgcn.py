@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from odflow.forecast.inputs import Geometry, Inputs, Shape
-from odflow.forecast.rivals.graph import mean_near
+from odflow.forecast.rivals.graph import near, spread
 from odflow.forecast.rivals.head import Direct, Rival, features, steps
 from odflow.forecast.rivals.size import RivalSize
 
@@ -36,16 +36,16 @@ class Block(nn.Module):
     def __init__(self, inputs: int, width: int, kernel: int, dropout: float) -> None:
         super().__init__()
         self.before = TemporalGate(inputs, width, kernel)
-        self.spread = nn.Linear(width, width)
+        self.mix = nn.Linear(width, width)
         self.after = TemporalGate(width, width, kernel)
         self.norm = nn.LayerNorm(width)
         self.drop = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, geometry: Geometry) -> Tensor:
-        """Shape (B, inputs, L, N) to (B, width, L - 2 (kernel - 1), N)."""
+    def forward(self, x: Tensor, walk: Tensor) -> Tensor:
+        """Shape (B, inputs, L, N) to (B, width, L - 2 (kernel - 1), N), given one step of a walk as a matrix."""
         x = self.before(x)
-        spread = self.spread(mean_near(x.permute(0, 2, 3, 1), geometry)).permute(0, 3, 1, 2)
-        x = self.after(functional.relu(x + spread))
+        mixed = self.mix(spread(walk, x.permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
+        x = self.after(functional.relu(x + mixed))
         y: Tensor = self.drop(self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2))
         return y
 
@@ -69,7 +69,8 @@ class STGCN(Rival):
 
     def change(self, inputs: Inputs, geometry: Geometry) -> Tensor:
         """See :class:`Rival`."""
+        walk = near(geometry)
         x = steps(inputs).permute(0, 3, 1, 2)
         for block in self.blocks:
-            x = block(x, geometry)
+            x = block(x, walk)
         return self.head(self.last(x)[:, :, 0].transpose(1, 2), inputs.future)

@@ -39,16 +39,16 @@ class Views(nn.Module):
 
 
 class GraphGateLSTM(nn.Module):
-    """LSTM cell with one more gate, which lets in what neighbours remember."""
+    """LSTM cell with one more gate, which lets in what neighbours see and remember."""
 
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
-        self.gates = nn.Linear(inputs + 2 * width, 5 * width)
-        self.bring = nn.Linear(width, width)
+        self.gates = nn.Linear(2 * (inputs + width), 5 * width)
+        self.bring = nn.Linear(inputs + width, width)
 
-    def forward(self, x: Tensor, hidden: Tensor, cell: Tensor, around: Tensor) -> tuple[Tensor, Tensor]:
-        """One interval x, shape (B, N, inputs); own states and what is around, (B, N, width)."""
-        enter, keep, show, open_, new = self.gates(torch.cat([x, hidden, around], dim=-1)).chunk(5, dim=-1)
+    def forward(self, here: Tensor, around: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+        """A node's interval beside its hidden state, and their mean over neighbours, (B, N, inputs + width) each."""
+        enter, keep, show, open_, new = self.gates(torch.cat([here, around], dim=-1)).chunk(5, dim=-1)
         cell = keep.sigmoid() * cell + enter.sigmoid() * new.tanh() + open_.sigmoid() * self.bring(around).tanh()
         return show.sigmoid() * cell.tanh(), cell
 
@@ -64,7 +64,7 @@ class MTTC(Rival):
     used in the final prediction.
 
     *Choices*, that is everything else: views compare windows by scaled products, among nearest neighbours only
-    (:class:`Views`); the gate lets the shared memories of neighbours into the cell (:class:`GraphGateLSTM`); one such
+    (:class:`Views`); the gate lets into the cell what neighbours see and remember (:class:`GraphGateLSTM`); one such
     LSTM per service, in one layer, whatever `layers` is; multi-head attention among the services' last states, put
     beside each; a direct head per service.
     """
@@ -94,8 +94,9 @@ class MTTC(Rival):
         for t in range(past):
             calendar = inputs.past[:, t, None].expand(-1, nodes, -1)
             seen = torch.stack([inputs.values[:, t, :, s], inputs.known[:, t, :, s]], dim=-1)
-            around = torch.zeros_like(hidden)
+            here = torch.cat([seen, calendar, hidden], dim=-1)
+            around = torch.zeros_like(here)
             for k in range(shares.shape[2]):
-                around = torch.addcmul(around, hidden[:, geometry.near[:, k]], shares[:, :, k, None])
-            hidden, cell = self.cells[s](torch.cat([seen, calendar], dim=-1), hidden, cell, around)
+                around = torch.addcmul(around, here[:, geometry.near[:, k]], shares[:, :, k, None])
+            hidden, cell = self.cells[s](here, around, cell)
         return hidden

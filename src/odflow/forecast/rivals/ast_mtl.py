@@ -12,21 +12,24 @@ from odflow.forecast.rivals.graph import near, spread
 from odflow.forecast.rivals.head import Rival, by_node, by_time, silent
 from odflow.forecast.rivals.size import RivalSize
 
+_EACH = 4  # channels of the convolutions for each interval
+
 
 class Encode(nn.Module):
     """A task's beginning: two convolutions on the graph, whose channels are the intervals of the window, and a GRU."""
 
     def __init__(self, shape: Shape, size: RivalSize) -> None:
         super().__init__()
-        self.convolve = nn.ModuleList(nn.Linear(count * shape.past, shape.past) for count in (2, 1))
-        self.run = nn.GRU(3 + shape.calendar, size.width, batch_first=True)
+        self.convolve = nn.ModuleList(nn.Linear(count * shape.past, _EACH * shape.past) for count in (2, _EACH))
+        self.run = nn.GRU(_EACH + 2 + shape.calendar, size.width, batch_first=True)
 
     def forward(self, seen: Tensor, calendar: Tensor, walk: Tensor) -> Tensor:
         """Values and whether known, (B, P, N, 2), and the calendar, (B, P, N, C), to states (B N, P, width)."""
         window = seen.permute(0, 2, 3, 1).flatten(2)
         for layer in self.convolve:
             window = functional.relu(layer(spread(walk, window)))
-        states: Tensor = self.run(by_node(torch.cat([window.transpose(1, 2)[..., None], seen, calendar], dim=-1)))[0]
+        convolved = window.unflatten(-1, (-1, _EACH)).transpose(1, 2)
+        states: Tensor = self.run(by_node(torch.cat([convolved, seen, calendar], dim=-1)))[0]
         return states
 
 
@@ -60,10 +63,11 @@ class ASTMTL(Rival):
     around a residual; the result and the calendar of the future go through a second GRU per task, which starts from
     the last shared state, and a dropout and a linear layer give the forecasts.
 
-    *Choices*: GRUs run at each node with common weights, since the published ones take all nodes as one vector and
-    their parameters grow with them; they see the node's own values and the calendar beside what the convolutions
-    give; a lead asks with the last shared state plus a linear map of its calendar, since windows and leads are not
-    equally many here; one layer of GRU, whatever `layers` is.
+    *Choices*: the convolutions have four channels for each interval instead of one, which a ReLU can shut for good;
+    GRUs run at each node with common weights, since the published ones take all nodes as one vector and their
+    parameters grow with them; they see the node's own values and the calendar beside what the convolutions give; a
+    lead asks with the last shared state plus a linear map of its calendar, since windows and leads are not equally
+    many here; one layer of GRU, whatever `layers` is.
     """
 
     def __init__(self, shape: Shape, size: RivalSize) -> None:

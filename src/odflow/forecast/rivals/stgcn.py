@@ -29,8 +29,8 @@ class TemporalGate(nn.Module):
 class Block(nn.Module):
     """Gate in time, convolution on the graph, gate in time, normalisation (section 3.4).
 
-    The convolution is the first-order one (section 3.2, equation 5), with the row-normalised weights of neighbours in
-    place of the symmetric normalisation, which would need the degrees of neighbours.
+    The convolution is the first-order one (section 3.2, equation 5), around a residual, with weights normalised by row
+    in place of the symmetric normalisation, since nearest neighbours need not be mutual.
     """
 
     def __init__(self, inputs: int, width: int, kernel: int, dropout: float) -> None:

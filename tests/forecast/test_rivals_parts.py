@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch.nn import functional
+
+from odflow.errors import UsageError
+from odflow.forecast.inputs import Geometry, Inputs
+from odflow.forecast.rivals import RivalSize, graph
+from odflow.forecast.rivals.attention import causal, full
+from odflow.forecast.rivals.head import in_order, last_known, measured
+from odflow.forecast.rivals.informer import Distil, judging_keys, peakedness, prob_sparse
+
+NAN = float("nan")
+
+
+def test_quantiles_in_order() -> None:
+    raw = torch.tensor([0.0, -1.0, 2.0, 0.5, 3.0])
+    steps = functional.softplus(raw).tolist()
+    expected = [2.0 - steps[1] - steps[0], 2.0 - steps[1], 2.0, 2.0 + steps[3], 2.0 + steps[3] + steps[4]]
+    torch.testing.assert_close(in_order(raw), torch.tensor(expected))
+    assert in_order(raw[:1]).tolist() == [0.0]
+    torch.testing.assert_close(in_order(raw[:2]), torch.tensor([0.0, steps[1]]))
+
+
+def test_last_known() -> None:
+    values = torch.tensor([[1.0, NAN, 3.0], [4.0, 5.0, NAN], [NAN, NAN, NAN]]).T[None, :, :, None]
+    known = values.isfinite().float()
+    empty = torch.zeros(1, 3, 0)
+    inputs = measured(Inputs(values, known, empty, empty))
+    assert inputs.values[0, :, :, 0].T.tolist() == [[1.0, 0.0, 3.0], [4.0, 5.0, 0.0], [0.0, 0.0, 0.0]]
+    assert last_known(inputs)[0, :, 0].tolist() == [3.0, 5.0, 0.0]
+
+
+def test_means_over_neighbours() -> None:
+    geometry = Geometry(
+        torch.tensor([[0, 1, 2], [1, 2, 0], [2, 0, 0]]),
+        torch.tensor([[1.0, 0.5, 0.5], [1.0, 0.25, 0.0], [1.0, 0.0, 0.0]]),
+    )
+    weight = torch.tensor([[1.0, 0.5, 0.5], [0.0, 1.0, 0.25], [0.0, 0.0, 1.0]])
+    off = weight - torch.eye(3)
+    torch.testing.assert_close(graph.near(geometry).to_dense(), weight / weight.sum(1, keepdim=True))
+    torch.testing.assert_close(graph.back(geometry).to_dense(), (weight / weight.sum(0)).T)
+    torch.testing.assert_close(graph.others(geometry).to_dense(), off / off.sum(1, keepdim=True).clamp(min=1e-9))
+    x = torch.randn(2, 4, 3, 5, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    spread = graph.spread(graph.near(geometry), x)
+    torch.testing.assert_close(spread, torch.einsum("nm,abmw->abnw", weight / weight.sum(1, keepdim=True), x))
+    assert torch.autograd.grad(spread[:, :, 2].sum(), x)[0].sum(dim=(0, 1, 3)).tolist() == [0.0, 0.0, 40.0]
+
+
+def test_matrices_grow_with_neighbours_only() -> None:
+    geometry = Geometry(torch.randint(10_000, (10_000, 4)), torch.rand(10_000, 4))
+    for matrix in (graph.near(geometry), graph.others(geometry), graph.back(geometry)):
+        assert matrix.values().numel() <= 40_000
+
+
+def heads(length: int, seed: int) -> torch.Tensor:
+    return torch.randn(2, 3, length, 4, generator=torch.Generator().manual_seed(seed))
+
+
+def test_all_queries_of_prob_sparse_are_full_attention() -> None:
+    query, key, value = heads(9, 0), heads(9, 1), heads(9, 2)
+    torch.testing.assert_close(prob_sparse(query, key, value, 100), full(query, key, value))
+    torch.testing.assert_close(prob_sparse(query, key, value, 100, causal=True), causal(query, key, value))
+
+
+def test_prob_sparse_asks_for_the_peaked_ones() -> None:
+    query, key, value = heads(20, 0) * 0.01, heads(20, 1), heads(20, 2)
+    query[:, :, [4, 11]] *= 1000.0
+    peaks = peakedness(query, key, 1)
+    assert sorted(peaks[0, 0].topk(2).indices.tolist()) == [4, 11]
+    answer = prob_sparse(query, key, value, 1)  # ln(20) = 3 of 20 queries ask
+    exact = full(query, key, value)
+    torch.testing.assert_close(answer[:, :, [4, 11]], exact[:, :, [4, 11]])
+    even = value.mean(dim=2, keepdim=True)
+    assert ((answer - even).abs().amax(dim=3) > 1e-6).sum(dim=2).eq(3).all()
+    later = prob_sparse(query, key, value, 1, causal=True)
+    means = torch.stack([value[:, :, : t + 1].mean(dim=2) for t in range(20)], dim=2)
+    assert ((later - means).abs().amax(dim=3) > 1e-6).sum(dim=2).le(3).all()
+    torch.testing.assert_close(later[:, :, 11], causal(query, key, value)[:, :, 11])
+
+
+def test_peakedness_by_all_keys() -> None:
+    query, key = heads(5, 0), heads(7, 1)
+    scores = query @ key.mT
+    torch.testing.assert_close(peakedness(query, key, 100), scores.amax(-1) - scores.mean(-1))
+
+
+def test_judging_keys_are_spread_evenly() -> None:
+    chosen = judging_keys(50, 40, 10)
+    assert chosen.shape == (50, 10)
+    assert (chosen // 4 == torch.arange(10)).all()  # one of each tenth
+    assert torch.bincount(chosen.flatten(), minlength=40).min() >= 10  # 12.5 on average
+    assert torch.equal(judging_keys(3, 4, 4), torch.arange(4).expand(3, 4))
+
+
+@pytest.mark.parametrize(("length", "left"), [(8, 4), (7, 4), (1, 1)])
+def test_distilling_halves(length: int, left: int) -> None:
+    assert Distil(4)(torch.randn(2, length, 4)).shape == (2, left, 4)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [({"width": 10}, "multiple of 4"), ({"width": 8, "heads": 3}, "heads"), ({"layers": 0}, "layers is 0")],
+)
+def test_impossible_sizes(sizes: dict[str, int], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        RivalSize(**sizes)  # type: ignore[arg-type]
+
+
+def test_impossible_dropout() -> None:
+    with pytest.raises(UsageError, match="dropout is 1"):
+        RivalSize(dropout=1.0)
+
+
+def test_sizes_need_no_torch() -> None:
+    job = "import sys; from odflow.forecast.rivals import RivalSize; RivalSize(); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", job], check=True)
+
+
+def test_no_other_names() -> None:
+    import odflow.forecast.rivals as rivals
+
+    assert {name for name in rivals.__all__ if not hasattr(rivals, name)} == set()
+    with pytest.raises(AttributeError, match="no attribute 'GRU'"):
+        _ = rivals.GRU

@@ -65,6 +65,7 @@ _MODULES = {
     "data": "odflow.traffic.datasets",
     "errors": "odflow.errors",
     "evaluate": "odflow.evaluate",
+    "forecast": "odflow.forecast",
     "sim2real": "odflow.sim2real",
     "simulate": "odflow.simulate",
     "testing": "odflow.testing",
@@ -75,6 +76,7 @@ __all__ = ["__version__", *sorted(_HOMES), *sorted(_MODULES)]
 if TYPE_CHECKING:
     from odflow import errors as errors
     from odflow import evaluate as evaluate
+    from odflow import forecast as forecast
     from odflow import sim2real as sim2real
     from odflow import simulate as simulate
     from odflow import testing as testing

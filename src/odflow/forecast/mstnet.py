@@ -16,7 +16,7 @@ from odflow.forecast.heads import Head
 from odflow.forecast.inputs import Geometry, Inputs, Shape
 from odflow.forecast.mstnet_config import MSTNetConfig
 from odflow.forecast.naive import last_known, naive
-from odflow.forecast.pieces import by_nodes
+from odflow.forecast.pieces import all_by_nodes, by_nodes
 from odflow.forecast.spatial import SpatialAttention
 from odflow.forecast.task_attention import TaskAttention
 
@@ -79,14 +79,15 @@ class MSTNet(nn.Module):
         known = inputs.known.movedim(1, -1)
         values = torch.where(known > 0, inputs.values.movedim(1, -1), 0.0)
         parts = [(values[:, :, group], known[:, :, group]) for group in self.groups]
-        states = [branch.embed(*part, inputs.past) for branch, part in zip(self.branches, parts, strict=True)]
+        branches: list[Branch] = list(self.branches)  # type: ignore[arg-type]
+        states = [branch.embed(*part, inputs.past) for branch, part in zip(branches, parts, strict=True)]
         for layer in range(self.config.layers):
-            states = [branch.layers[layer](x, near) for branch, x in zip(self.branches, states, strict=True)]
+            states = [branch.layers[layer](x, near) for branch, x in zip(branches, states, strict=True)]
             if self.between:
-                states = self.between[layer](states)
+                states = all_by_nodes(self.between[layer], *states)
         forecasts = [
             by_nodes(lambda *nodes, to=branch: to(*nodes, inputs.past, inputs.future), *part, x)
-            for branch, part, x in zip(self.branches, parts, states, strict=True)
+            for branch, part, x in zip(branches, parts, states, strict=True)
         ]
         return torch.cat(forecasts, dim=3).transpose(1, 2)
 
@@ -125,8 +126,8 @@ class Branch(nn.Module):
 
     def embed(self, values: Tensor, known: Tensor, past: Tensor) -> Tensor:
         """Windows (B, N, G, P) and their calendar (B, P, C) to states (B, N, P, D)."""
-        out: Tensor = self.embedding(values.transpose(-1, -2), known.transpose(-1, -2), past)
-        return out
+        windows = values.transpose(-1, -2), known.transpose(-1, -2)
+        return by_nodes(lambda *nodes: self.embedding(*nodes, past), *windows)
 
     def forward(self, values: Tensor, known: Tensor, memory: Tensor, past: Tensor, future: Tensor) -> Tensor:
         """Forecast from windows (B, N, G, P) and their encoded states (B, N, P, D); shape (B, N, H, G, Q)."""
@@ -150,7 +151,7 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: Tensor, geometry: Geometry) -> Tensor:
         """States that know more of what is around them."""
-        x = self.conv(x)
+        x = by_nodes(self.conv, x)
         return x if self.spatial is None else self.spatial(x, geometry)
 
 

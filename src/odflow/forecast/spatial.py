@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from odflow.forecast.dropout import Dropout
 from odflow.forecast.inputs import Geometry
-from odflow.forecast.pieces import by_nodes
+from odflow.forecast.pieces import all_by_nodes, by_nodes
 
 
 def neighbour_attention(query: Tensor, key: Tensor, value: Tensor, geometry: Geometry) -> Tensor:
@@ -28,11 +28,13 @@ def neighbour_attention(query: Tensor, key: Tensor, value: Tensor, geometry: Geo
     """
 
     def some(asking: Tensor, near: Tensor, bias: Tensor) -> Tensor:
-        scores = [(asking * key[:, near[0, :, k]]).sum(dim=-1) for k in range(near.shape[2])]
-        share = (torch.stack(scores, dim=-1) * query.shape[-1] ** -0.5 + bias[:, :, None, None]).softmax(dim=-1)
-        return torch.stack(
-            [share[..., k, None] * value[:, near[0, :, k]] for k in range(near.shape[2])],
-        ).sum(dim=0)
+        columns = near[0].unbind(dim=1)
+        scores = torch.stack([(asking * key[:, column]).sum(dim=-1, keepdim=True) for column in columns])
+        shares = (scores * query.shape[-1] ** -0.5 + bias.movedim(-1, 0)[..., None, None, None]).softmax(dim=0)
+        mixed = shares[0] * value[:, columns[0]]
+        for share, column in zip(shares[1:], columns[1:], strict=True):
+            mixed = torch.addcmul(mixed, share, value[:, column])
+        return mixed
 
     return by_nodes(some, query, geometry.near[None], geometry.weight[None].log())
 
@@ -50,12 +52,16 @@ class SpatialAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.norm = nn.LayerNorm(width)
-        self.ask = nn.Linear(width, 3 * width, bias=False)
+        self.ask = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(3))
         self.answer = nn.Linear(width, width)
         self.dropout = dropout
 
     def forward(self, x: Tensor, geometry: Geometry) -> Tensor:
         """States (B, N, T, D) that know of their neighbours' at the same time."""
-        query, key, value = self.ask(self.norm(x)).unflatten(-1, (3, self.heads, -1)).unbind(dim=-3)
-        mixed = neighbour_attention(query, key, value, geometry).flatten(-2)
-        return torch.add(x, self.dropout(self.answer(mixed)))
+        query, key, value = all_by_nodes(self._ask, x)
+        mixed = neighbour_attention(query, key, value, geometry)
+        return by_nodes(lambda own, other: own + self.dropout(self.answer(other.flatten(-2))), x, mixed)
+
+    def _ask(self, x: Tensor) -> list[Tensor]:
+        own = self.norm(x)
+        return [ask(own).unflatten(-1, (self.heads, -1)) for ask in self.ask]

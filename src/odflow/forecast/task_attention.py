@@ -23,7 +23,7 @@ class TaskAttention(nn.Module):
 
     Attributes
     ----------
-    ask : Parameter, shape (S, D, 3 D)
+    ask : Parameter, shape (3, S, D, D)
         Queries, keys and values of each task.
     answer, gate : Parameter, shape (S, D, D)
     answer_bias, gate_bias : Parameter, shape (S, 1, D)
@@ -33,7 +33,7 @@ class TaskAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(tasks))
-        self.ask = nn.Parameter(torch.empty(tasks, width, 3 * width))
+        self.ask = nn.Parameter(torch.empty(3, tasks, width, width))
         self.answer = nn.Parameter(torch.empty(tasks, width, width))
         self.answer_bias = nn.Parameter(torch.zeros(tasks, 1, width))
         self.gate = nn.Parameter(torch.zeros(tasks, width, width))
@@ -42,11 +42,11 @@ class TaskAttention(nn.Module):
         for weight in (self.ask, self.answer):
             nn.init.uniform_(weight, -(width**-0.5), width**-0.5)
 
-    def forward(self, states: list[Tensor]) -> list[Tensor]:
+    def forward(self, *states: Tensor) -> list[Tensor]:
         """States of the tasks, each (..., D), to the same."""
         shape = states[0].shape
         own = torch.stack([norm(x).flatten(0, -2) for norm, x in zip(self.norms, states, strict=True)])
-        parts = torch.bmm(own, self.ask).unflatten(-1, (3, self.heads, -1)).unbind(dim=-3)
+        parts = [torch.bmm(own, ask).unflatten(-1, (self.heads, -1)) for ask in self.ask]
         mixed = torch.baddbmm(self.answer_bias, attend_between(*parts).flatten(-2), self.answer)
         shared = torch.baddbmm(self.gate_bias, own, self.gate).sigmoid() * self.dropout(mixed)
         return [x + new.view(shape) for x, new in zip(states, shared, strict=True)]
@@ -55,5 +55,5 @@ class TaskAttention(nn.Module):
 def attend_between(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Scaled dot-product attention between the first dimension's S entries, all (S, M, heads, d)."""
     scale = query.shape[-1] ** -0.5
-    shares = [(asking * key).sum(dim=-1, keepdim=True).mul(scale).softmax(dim=0) for asking in query]
+    shares = [((asking * key).sum(dim=-1, keepdim=True) * scale).softmax(dim=0) for asking in query]
     return torch.stack([(share * value).sum(dim=0) for share in shares])

@@ -112,7 +112,7 @@ class MSTNetConfig(TrainingConfig):
 
     @classmethod
     def full(cls) -> Self:
-        """A network about twenty times as large, for a GPU."""
+        """A network 24 times as large, for a GPU."""
         return cls(
             steps=20000, width=96, heads=8, layers=3, decoder_layers=2, neighbours=16, past=48, start=24, ema=0.9995
         )

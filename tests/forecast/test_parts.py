@@ -112,12 +112,13 @@ def test_attention_between_tasks_is_torchs() -> None:
 
 
 def test_dropout_draws_from_its_seed_and_count() -> None:
-    x, dropout = torch.ones(200, 50), Dropout(0.3, 7, 0)
+    x, dropout = torch.ones(200, 3, 50), Dropout(0.3, 7, 0)
     state = torch.random.get_rng_state()
     first, second = dropout(x), dropout(x)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert abs(float((first == 0).float().mean()) - 0.3) < 0.02
     torch.testing.assert_close(first[first > 0], torch.full_like(first[first > 0], 1 / 0.7))
+    assert torch.equal(first, first[:, :1].expand(-1, 3, -1))  # the same at all times
     assert not torch.equal(first, second)
     again = Dropout(0.3, 7, 0)
     again.load_state_dict({"calls": torch.tensor(1)})

@@ -9,7 +9,9 @@ from odflow.training.seeds import generator_of
 
 
 class Dropout(nn.Module):
-    """Dropout (Srivastava et al. 2014) whose draws follow from a seed and from how often it was called.
+    """Dropout of channels, the same at all intervals, whose draws follow from a seed and the number of calls.
+
+    (Srivastava et al. 2014; one mask for all times: Gal and Ghahramani 2016.)
 
     ``nn.Dropout`` draws from torch's global generator, and a resumed training would differ. Here the number of calls
     is a buffer, which checkpoints hold.
@@ -35,10 +37,10 @@ class Dropout(nn.Module):
         self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any shape to the same; the identity outside of training."""
+        """Drop from (..., T, D), the same at all T; the identity outside of training."""
         if not self.training or not self.share:
             return x
         generator = generator_of(self.seed, self.number, int(self.calls))
-        kept = torch.rand(x.shape, generator=generator).to(x.device) >= self.share
+        kept = torch.rand((*x.shape[:-2], 1, x.shape[-1]), generator=generator) >= self.share
         self.calls.add_(1)
-        return x * kept / (1 - self.share)
+        return x * (kept / (1 - self.share)).to(x)

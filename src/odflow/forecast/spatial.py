@@ -29,11 +29,11 @@ def neighbour_attention(query: Tensor, key: Tensor, value: Tensor, geometry: Geo
 
     def some(asking: Tensor, near: Tensor, bias: Tensor) -> Tensor:
         columns = near[0].unbind(dim=1)
-        scores = torch.stack([(asking * key[:, column]).sum(dim=-1, keepdim=True) for column in columns])
+        scores = torch.stack([(asking * key.index_select(1, column)).sum(dim=-1, keepdim=True) for column in columns])
         shares = (scores * query.shape[-1] ** -0.5 + bias.movedim(-1, 0)[..., None, None, None]).softmax(dim=0)
-        mixed = shares[0] * value[:, columns[0]]
+        mixed = shares[0] * value.index_select(1, columns[0])
         for share, column in zip(shares[1:], columns[1:], strict=True):
-            mixed = torch.addcmul(mixed, share, value[:, column])
+            mixed = torch.addcmul(mixed, share, value.index_select(1, column))
         return mixed
 
     return by_nodes(some, query, geometry.near[None], geometry.weight[None].log())

@@ -48,8 +48,9 @@ class TaskAttention(nn.Module):
         own = torch.stack([norm(x).flatten(0, -2) for norm, x in zip(self.norms, states, strict=True)])
         parts = [torch.bmm(own, ask).unflatten(-1, (self.heads, -1)) for ask in self.ask]
         mixed = torch.baddbmm(self.answer_bias, attend_between(*parts).flatten(-2), self.answer)
-        shared = torch.baddbmm(self.gate_bias, own, self.gate).sigmoid() * self.dropout(mixed)
-        return [x + new.view(shape) for x, new in zip(states, shared, strict=True)]
+        gate = torch.baddbmm(self.gate_bias, own, self.gate).sigmoid()
+        shared = self.dropout((gate * mixed).unflatten(1, shape[:-1]))
+        return [x + new for x, new in zip(states, shared, strict=True)]
 
 
 def attend_between(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

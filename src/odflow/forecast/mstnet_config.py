@@ -72,7 +72,7 @@ class MSTNetConfig(TrainingConfig):
     season: int = 0
     quantiles: tuple[float, ...] = (0.1, 0.5, 0.9)
     width: int = 24
-    heads: int = 4
+    heads: int = 2
     layers: int = 2
     decoder_layers: int = 1
     start: int = 12

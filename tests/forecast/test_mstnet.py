@@ -254,10 +254,34 @@ def test_beats_the_seasonal_naive_forecast() -> None:
     start = naive(inputs.values.movedim(1, -1), inputs.known.movedim(1, -1), config.lead, 8).movedim(-1, 1)
     error = per_task(absolute(forecast[..., 1], target, known), known)
     seasonal = per_task(absolute(start, target, known), known)
-    print(error, seasonal)
     assert (error < 0.85 * seasonal).all()
     inside = ((target > forecast[..., 0]) & (target < forecast[..., 2])).float().mean()
     assert 0.7 < float(inside) < 0.9
+
+
+@pytest.mark.parametrize("switch", ["task_attention", "spatial_attention"])
+def test_attention_carries_what_cannot_be_forecast_without(switch: str) -> None:
+    """Noise, and what follows it two intervals later: another service of the node, or the same one of another node."""
+    noise = normal(800, 2, 1)
+    if switch == "task_attention":
+        data, geometry = (
+            torch.cat([noise, noise.roll(2, 0)], dim=2),
+            Geometry(torch.arange(2)[:, None], torch.ones(2, 1)),
+        )
+        follower: tuple[Any, ...] = (slice(None), slice(0, 2), slice(None), 1)
+    else:
+        data = torch.cat([noise[:, :1], noise[:, :1].roll(2, 0)], dim=1).expand(-1, -1, 2)
+        geometry = Geometry(torch.tensor([[0, 1], [1, 0]]), torch.ones(2, 2))
+        follower = (slice(None), slice(0, 2), 1)
+    errors = {}
+    for on in (True, False):
+        network = built(small(dropout=0.0, width=16, quantiles=(0.5,), **{switch: on}), stir=False)
+        trained(network, data, geometry, 580, 200, 1e-2)
+        inputs, target = cut(data, torch.arange(600, 788), network.config)
+        with torch.no_grad():
+            errors[on] = float((network(inputs, geometry)[..., 0] - target)[follower].abs().mean())
+    assert errors[False] > 0.7  # 0.8 is the mean absolute value of the noise
+    assert errors[True] < 0.35
 
 
 def test_a_thousand_cells_in_a_second() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from odflow.forecast.mstnet_config import MSTNetConfig
         ({"lead": 1.5}, "lead is 1.5, expected a whole number"),
         ({"season": 25}, "season is 25, expected at most the window, past = 24"),
         ({"start": 30}, "start is 30, expected at most the window, past = 24"),
-        ({"width": 22}, "width is 22, expected a multiple of heads, 4"),
+        ({"width": 23}, "width is 23, expected a multiple of heads, 2"),
         ({"quantiles": ()}, "expected numbers between 0 and 1 in rising order"),
         ({"quantiles": (0.5, 0.5)}, "in rising order"),
         ({"quantiles": (0.0, 0.5)}, "between 0 and 1"),
@@ -38,3 +40,9 @@ def test_tasks_attend_only_between_branches() -> None:
     assert not MSTNetConfig(sharing="hard").tasks_attend
     assert not MSTNetConfig(sharing="none").tasks_attend
     assert MSTNetConfig.full().width == 96
+
+
+def test_needs_no_torch() -> None:
+    code = "import sys, odflow.forecast.mstnet_config; print('torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "False\n"

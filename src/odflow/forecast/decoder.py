@@ -15,13 +15,15 @@ from odflow.forecast.probsparse import MultiHead
 class Decoder(nn.Module):
     """From the last part of the window and placeholders of the horizon to states of the horizon.
 
-    Placeholders are the naive forecast, marked as not known; Informer's are zeros.
+    Placeholders are the naive forecast, marked as not known, plus a mixture of the window's states, which is learnt for
+    each interval of the horizon. Informer's are zeros, but attention takes long to find out which interval of the
+    window tells about which one of the horizon.
 
     Parameters
     ----------
     embedding : Embedding
         Of start and horizon, L = start + H intervals.
-    start : int
+    past, lead, start : int
     width, heads, layers, factor : int
         Of :class:`DecoderLayer`.
     dropout : callable
@@ -31,6 +33,8 @@ class Decoder(nn.Module):
     def __init__(
         self,
         embedding: Embedding,
+        past: int,
+        lead: int,
         start: int,
         width: int,
         heads: int,
@@ -40,6 +44,7 @@ class Decoder(nn.Module):
     ) -> None:
         super().__init__()
         self.embedding, self.start = embedding, start
+        self.mixture = nn.Linear(past, lead, bias=False)
         self.layers = nn.ModuleList(DecoderLayer(width, heads, factor, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
 
@@ -57,8 +62,10 @@ class Decoder(nn.Module):
         -------
         Tensor, shape (B, N, H, D)
         """
-        x = self.embedding(values, known, calendar).flatten(0, 1)
         window = memory.flatten(0, 1)
+        x = self.embedding(values, known, calendar).flatten(0, 1)
+        ahead = x[:, self.start :] + self.mixture(window.mT).mT
+        x = torch.cat([x[:, : self.start], ahead], dim=1)
         for number, layer in enumerate(self.layers, 1):
             x = layer(x, window, self.start if number == len(self.layers) else 0)
         out: Tensor = self.norm(x).unflatten(0, memory.shape[:2])

@@ -115,6 +115,8 @@ class Branch(nn.Module):
         )
         self.decoder = Decoder(
             Embedding(services, shape.calendar, config.start + shape.lead, width),
+            shape.past,
+            shape.lead,
             config.start,
             width,
             heads,

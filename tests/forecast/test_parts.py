@@ -37,9 +37,12 @@ def test_embedding_adds_calendar_and_position_to_all_nodes_alike() -> None:
 def test_neighbours_count_by_weight_when_scores_are_alike() -> None:
     value = normal(1, 3, 2, 1, 4)
     geometry = Geometry(torch.tensor([[0, 1], [1, 2], [2, 0]]), torch.tensor([[1.0, 1.0], [1.0, 0.25], [1.0, 0.0]]))
-    out = neighbour_attention(torch.zeros_like(value), normal(1, 3, 2, 1, 4, seed=1), value, geometry)
+    out = neighbour_attention(torch.zeros_like(value), normal(1, 3, 2, 1, 4, seed=1), value, torch.zeros(1), geometry)
     torch.testing.assert_close(out[:, 0], (value[:, 0] + value[:, 1]) / 2)
     torch.testing.assert_close(out[:, 1], 0.8 * value[:, 1] + 0.2 * value[:, 2])
+    torch.testing.assert_close(out[:, 2], value[:, 2])
+    out = neighbour_attention(torch.zeros_like(value), value, value, torch.tensor([3.0]).log(), geometry)
+    torch.testing.assert_close(out[:, 0], 0.75 * value[:, 0] + 0.25 * value[:, 1])
     torch.testing.assert_close(out[:, 2], value[:, 2])
 
 
@@ -53,7 +56,9 @@ def test_neighbour_attention_is_dense_attention_with_a_mask() -> None:
         bias = torch.logaddexp(bias, entries)
     parts = [part.permute(0, 2, 3, 1, 4) for part in (query, key, value)]
     dense = nn.functional.scaled_dot_product_attention(*parts, attn_mask=bias).permute(0, 3, 1, 2, 4)
-    torch.testing.assert_close(neighbour_attention(query, key, value, geometry), dense, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        neighbour_attention(query, key, value, torch.zeros(2), geometry), dense, rtol=1e-4, atol=1e-5
+    )
 
 
 def test_own_neighbours_only() -> None:

@@ -127,11 +127,11 @@ def test_hard_sharing_has_one_branch() -> None:
     assert not one.between
 
 
-@pytest.mark.parametrize(("season", "expected"), [(0, 0), (8, 8), (3, 3)])
-def test_an_untrained_network_is_naive(season: int, expected: int) -> None:
+@pytest.mark.parametrize("season", [0, 8, 3])
+def test_an_untrained_network_is_naive(season: int) -> None:
     network, inputs = built(small(season=season), stir=False), windows(4, 2)
     out = network(inputs, neighbourhood(4, 3))
-    start = naive(inputs.values.movedim(1, -1), inputs.known.movedim(1, -1), 4, expected).movedim(-1, 1)
+    start = naive(inputs.values.movedim(1, -1), inputs.known.movedim(1, -1), 4, season).movedim(-1, 1)
     torch.testing.assert_close(out[..., 1], start)
     torch.testing.assert_close(out[..., 2] - out[..., 1], torch.full_like(start, 0.31326), rtol=0, atol=1e-4)
 
@@ -295,7 +295,7 @@ def test_a_thousand_cells_in_a_second() -> None:
 
 
 def test_export() -> None:
-    """With torch alone; torch.onnx.export needs onnxscript on top of it."""
+    """The graph that torch.onnx.export starts from; the rest of it needs onnxscript."""
     inputs, geometry = windows(5, 2), neighbourhood(5, 3)
     plain = Plain(built(small(probsparse=1)))
     program = torch.export.export(plain, (*inputs, *geometry))

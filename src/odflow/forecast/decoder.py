@@ -64,7 +64,7 @@ class Decoder(nn.Module):
         """
         window = memory.flatten(0, 1)
         x = self.embedding(values, known, calendar).flatten(0, 1)
-        ahead = x[:, self.start :] + self.mixture(window.mT).mT
+        ahead = x[:, self.start :] + self.mixture(window.transpose(-1, -2)).transpose(-1, -2)
         x = torch.cat([x[:, : self.start], ahead], dim=1)
         for number, layer in enumerate(self.layers, 1):
             x = layer(x, window, self.start if number == len(self.layers) else 0)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-_SERIES = 512  # at once
+_SERIES = 512  # at once on a CPU, for its cache;
+_MORE = 65536  # elsewhere, for the memory
 
 
 def by_nodes(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
@@ -17,7 +18,8 @@ def by_nodes(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
 
 def all_by_nodes(function: Callable[..., Sequence[Tensor]], *tensors: Tensor) -> list[Tensor]:
     """The same for a function that returns several tensors."""
-    size = max(1, _SERIES // max(1, len(tensors[0])))
+    most = _SERIES if tensors[0].device.type == "cpu" else _MORE
+    size = max(1, most // max(1, len(tensors[0])))
     if tensors[0].shape[1] <= size:
         return list(function(*tensors))
     pieces = zip(*(tensor.split(size, dim=1) for tensor in tensors), strict=True)

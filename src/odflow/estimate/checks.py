@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +24,7 @@ def check_shares(**shares: float) -> None:
 def check_counts(**counts: int) -> None:
     """Raise :class:`UsageError` unless every value is an integer of at least 1."""
     for name, value in counts.items():
-        if int(value) != value or value < 1:
+        if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
             raise UsageError(f"{name} is {value}, expected a whole number of at least 1")
 
 

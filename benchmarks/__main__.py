@@ -1,7 +1,7 @@
 """Run every quick benchmark with the settings of the published tables, or those named.
 
-``python -m benchmarks [NAME ...]``; ``realism`` (minutes), ``germany50`` and ``reweighting`` (a quarter of an hour)
-have to be named. ``python -m benchmarks ddpm-tme [OPTIONS]`` is apart, for it trains for hours, and so is
+``python -m benchmarks [NAME ...]``; ``forecast``, ``realism`` (minutes), ``germany50`` and ``reweighting`` (a quarter of
+an hour) have to be named. ``python -m benchmarks ddpm-tme [OPTIONS]`` is apart, for it trains for hours, and so is
 ``python -m benchmarks calibrate [NAME ...]``, which makes no table but the configurations of simulators.
 """
 
@@ -10,10 +10,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from benchmarks import estimation, germany50, realism, reweighting, speed
+from benchmarks import estimation, forecast, germany50, realism, reweighting, speed
 from odflow.errors import OdflowError
 
-KNOWN = "estimation, speed, realism, germany50, reweighting, calibrate and ddpm-tme"
+KNOWN = "estimation, speed, forecast, realism, germany50, reweighting, calibrate and ddpm-tme"
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -35,6 +35,8 @@ def main(names: list[str]) -> int:
                     estimation.write(RESULTS)
                 case "speed":
                     speed.write(RESULTS)
+                case "forecast":
+                    forecast.write(RESULTS)
                 case "realism":
                     realism.write(RESULTS)
                 case "germany50":

@@ -11,10 +11,12 @@ import odflow.cli.options as opt
 from odflow.cli.console import Console
 from odflow.cli.inputs import check_folder, check_output
 from odflow.evaluate import estimation as accuracy
+from odflow.evaluate import forecasting as ahead
 from odflow.evaluate import realism as likeness
 from odflow.evaluate import speed as timing
 from odflow.evaluate import synthesis as generated
 from odflow.evaluate.estimation import EstimationBenchmark
+from odflow.evaluate.forecasting import ForecastBenchmark
 from odflow.evaluate.realism import RealismBenchmark
 from odflow.evaluate.speed import SpeedBenchmark
 from odflow.evaluate.synthesis import SynthesisBenchmark
@@ -76,6 +78,31 @@ def synthesis(
     console = _prepared(json, markdown, quiet)
     with console.steps() as step:
         result = generated.run(setup, progress=step)
+    _finish(console, result, json, markdown)
+
+
+@benchmark.command(help_epilogue="")
+def forecast(
+    *,
+    setup: Annotated[ForecastBenchmark, Flat] = ForecastBenchmark(),  # noqa: B008  (frozen)
+    json: JsonFile = None,
+    markdown: MarkdownFile = None,
+    quiet: opt.Quiet = False,
+    config: opt.Config = None,
+) -> None:
+    """Errors of forecasts, one step and far ahead, by every method on public series.
+
+    Origins roll over the test part; for each lead the targets are the same. Beside each method: how far it is behind
+    the best one, with a 95 % interval over days.
+
+    For example:
+
+        odflow benchmark forecast --datasets milan c2tm
+        odflow benchmark forecast --datasets geant --days 2 --markdown table.md
+    """
+    console = _prepared(json, markdown, quiet)
+    with console.steps() as step:
+        result = ahead.run(setup, progress=step)
     _finish(console, result, json, markdown)
 
 

@@ -68,7 +68,8 @@ def score_forecast(forecast: Floats, truth: Floats, naive: Floats | None = None)
     if naive is not None:
         per_node = off.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
         used = (known.sum(axis=0) > 0) & (naive > 0)
-        mase = np.array([(per_node[used[:, k], k] / naive[used[:, k], k]).mean() for k in range(len(count))])
+        for k in np.flatnonzero(used.any(axis=0)):
+            mase[k] = (per_node[used[:, k], k] / naive[used[:, k], k]).mean()
     return ForecastScore(
         mae=off.sum(axis=(0, 1)) / count,
         rmse=np.sqrt((off**2).sum(axis=(0, 1)) / count),

@@ -25,7 +25,7 @@ def logs(x: Floats, floor: Floats) -> Floats:
     return np.asarray(np.log(np.maximum(x, 0.0) + floor))
 
 
-def features(log: Floats, usual: Floats, time: Times, origins: Ints, lead: int, day: int) -> tuple[Floats, Floats]:
+def features(log: Floats, usual: Floats, time: Times, origins: Ints, leads: Ints, day: int) -> tuple[Floats, Floats]:
     """Columns and last values.
 
     Parameters
@@ -36,29 +36,32 @@ def features(log: Floats, usual: Floats, time: Times, origins: Ints, lead: int, 
         Logarithm of the series' mean.
     time : datetime64, shape (at least T,)
     origins : ints, shape (n,)
-    lead, day : int
-        Intervals to forecast and of a day.
+    leads : ints, shape (L,)
+        To forecast, from 1 on.
+    day : int
+        Intervals of a day.
 
     Returns
     -------
-    array, shape (n, lead, N, S, columns)
+    array, shape (n, L, N, S, columns)
         The latest `LAGS` values, the same time a day and a week before, its mean over a week, that mean now, all minus
         the last value; that minus the usual one; hour of the day (cosine, sine), weekend, service, lead. NaN where not
         known.
     array, shape (n, N, S)
         Last values.
     """
-    n, (_, nodes, services) = len(origins), log.shape
+    (n, lead), (_, nodes, services) = (len(origins), len(leads)), log.shape
+    longest = int(leads.max())
     anchor = before(held(log), origins)
     lagged = _lagged(log, origins) - anchor[:, None]
     columns = [np.broadcast_to(one[:, None], (n, lead, nodes, services)) for one in np.moveaxis(lagged, 1, 0)]
     for period, count in ((day, 1), (_WEEK * day, 1), (day, _WEEK)):
-        columns.append(same_slot(log, origins, lead, period, count) - anchor[:, None])
+        columns.append(same_slot(log, origins, longest, period, count)[:, leads - 1] - anchor[:, None])
     now = same_slot(log, origins - 1, 1, day, _WEEK) - anchor[:, None]
     columns += [np.broadcast_to(one, (n, lead, nodes, services)) for one in (now, (anchor - usual)[:, None])]
-    seconds = week_seconds(time)[at_leads(origins, lead)]
+    seconds = week_seconds(time)[at_leads(origins, longest)[:, leads - 1]]
     turn = 2 * np.pi * seconds / DAY_S
-    ahead = np.broadcast_to(np.arange(1.0, lead + 1), (n, lead))
+    ahead = np.broadcast_to(leads.astype(float), (n, lead))
     for one in (np.cos(turn), np.sin(turn), is_weekend(seconds).astype(float)):
         columns.append(np.broadcast_to(one[:, :, None, None], (n, lead, nodes, services)))
     columns.append(np.broadcast_to(np.arange(float(services)), (n, lead, nodes, services)))

@@ -56,8 +56,7 @@ class Pooled(Forecaster):
             origins = np.sort(rng.choice(origins, max(1, 2 * wanted // per_origin), replace=False))
         if not len(origins):
             raise DataError(f"{len(x)} intervals are too few to learn {self.lead} leads from")
-        columns, anchor = features(log, self.usual_, time, origins, self.lead, self.day)
-        columns = columns[:, leads - 1]
+        columns, anchor = features(log, self.usual_, time, origins, leads, self.day)
         target = log[at_leads(origins, self.lead)[:, leads - 1]] - anchor[:, None]
         weight = np.broadcast_to(mean, target.shape)
         rows = np.flatnonzero(np.isfinite(target).ravel() & (weight.ravel() > 0))
@@ -72,13 +71,12 @@ class Pooled(Forecaster):
 
     def _some(self, x: Floats, time: Times, origins: Ints, lead: int, only: tuple[int, ...]) -> Floats:
         log = logs(x, self.floor_)
-        chosen = np.array(only) - 1
+        leads = np.array(only)
         out = np.empty((len(origins), len(only), *x.shape[1:]))
-        size = max(1, _BATCH // (lead * x.shape[1] * x.shape[2] * _COLUMNS))
+        size = max(1, _BATCH // (len(only) * x.shape[1] * x.shape[2] * _COLUMNS))
         for begin in range(0, len(origins), size):
             part = slice(begin, begin + size)
-            columns, anchor = features(log, self.usual_, time, origins[part], lead, self.day)
-            columns = columns[:, chosen]
+            columns, anchor = features(log, self.usual_, time, origins[part], leads, self.day)
             columns[..., _LEAD_COLUMN] = np.minimum(columns[..., _LEAD_COLUMN], self.lead)
             found = self._regressed(columns.reshape(-1, columns.shape[-1])).reshape(columns.shape[:-1])
             out[part] = np.maximum(np.exp(found + anchor[:, None]) - self.floor_, 0.0)

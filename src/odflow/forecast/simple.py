@@ -79,8 +79,8 @@ class EWMA(Forecaster):
     """
 
     def _learn(self, x: Floats, time: Times) -> None:
-        errors = [np.nanmean(np.abs(x[1:] - smoothed(x, alpha)[:-1]), axis=(0, 1)) for alpha in _ALPHAS]
-        self.alpha_ = np.array(_ALPHAS)[np.argmin(np.nan_to_num(errors, nan=np.inf), axis=0)]
+        errors = [_mean(np.abs(x[1:] - smoothed(x, alpha)[:-1]), (0, 1)) for alpha in _ALPHAS]
+        self.alpha_ = np.array(_ALPHAS)[np.argmin(errors, axis=0)]
 
     def ahead(self, x: Floats, time: Times, origins: Ints, lead: int) -> Floats:
         """See :class:`Forecaster`."""

@@ -1,7 +1,7 @@
 """Run every quick benchmark with the settings of the published tables, or those named.
 
-``python -m benchmarks [NAME ...]``; ``forecast``, ``realism`` (minutes), ``germany50`` and ``reweighting`` (a quarter of
-an hour) have to be named. ``python -m benchmarks ddpm-tme [OPTIONS]`` is apart, for it trains for hours, and so is
+``python -m benchmarks [NAME ...]``; ``forecast``, ``realism`` (minutes), ``germany50`` and ``reweighting`` (a quarter
+of an hour) have to be named. ``python -m benchmarks ddpm-tme [OPTIONS]`` is apart, for it trains for hours, and so is
 ``python -m benchmarks calibrate [NAME ...]``, which makes no table but the configurations of simulators.
 """
 

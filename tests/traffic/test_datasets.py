@@ -1,11 +1,13 @@
 """Data sets by name, without the real ones: places, downloads over loopback, checksums, messages."""
 
+import gc
 import gzip
 import http.server
 import io
 import json
 import tarfile
 import threading
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from odflow.errors import DataError, FormatError, OdflowError, UsageError
 from odflow.traffic import datasets, download, originals
 from odflow.traffic.zhang import ABILENE
 
+# connections that the http client keeps open are closed whenever it is collected, which is none of our business
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 NODES = ("fddi", "switch", "local", "corp")
 
 
@@ -65,6 +69,9 @@ def server(tmp_path, monkeypatch):
     running.shutdown()
     running.server_close()
     thread.join()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def test_download_assemble_and_read(cache, server):

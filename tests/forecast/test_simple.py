@@ -145,3 +145,14 @@ def test_bad_input() -> None:
         LastValue().fit(series(np.full((30, 2, 1), np.nan)))
     with pytest.raises(DataError, match="too few to learn"):
         PooledRidge(lead=40).fit(series(days(1)))
+
+
+@pytest.mark.parametrize(
+    "forecaster", [SeasonalEWMA(), PooledRidge(lead=3), PooledTrees(lead=3, only=(1,), trees=10, rows=300)]
+)
+def test_a_series_that_begins_after_the_history(forecaster: Forecaster) -> None:
+    x = days(12, noise=0.1)
+    x[:240, 0, 0] = 0.0
+    found = forecaster.fit(series(x[:240])).predict_at(series(x), np.arange(245, 280), 3)
+    assert found[:, :, 0, 0].max() < 100 * x[240:, 0, 0].max()
+    assert np.isfinite(found).all()

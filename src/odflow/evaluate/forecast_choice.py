@@ -12,6 +12,7 @@ import xarray as xr
 from odflow.errors import DataError, MissingDependencyError, UsageError
 from odflow.evaluate.rolling import rolling
 from odflow.forecast.base import DAY_S, Forecaster, check_series
+from odflow.forecast.features import floors
 from odflow.forecast.pooled import PooledRidge, PooledTrees
 from odflow.forecast.simple import EWMA, HistoricalAverage, LastValue, SeasonalEWMA, SeasonalNaive
 
@@ -32,7 +33,7 @@ METHODS: dict[str, Callable[[int], Forecaster]] = {
         lead=lead, only=some_leads(lead), rows=20_000, trees=60, leaves=15, learning_rate=0.15
     ),
 }
-_MOST_LEADS, _FLOOR = 6, 0.01
+_MOST_LEADS = 6
 _FEW, _LEAST_SPREAD = 10, 0.1  # targets of a series for a spread of its own; that relative to the median one
 _TEST_DAYS = 7.0
 
@@ -134,7 +135,7 @@ def _errors(forecasts: Mapping[int, Floats], truth: Floats) -> dict[int, float]:
 
 def _ratios(forecasts: Mapping[int, Floats], truth: Floats) -> tuple[dict[int, Floats], dict[int, Floats]]:
     known = np.isfinite(truth)
-    floor = _FLOOR * np.where(known, truth, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1) + np.finfo(float).tiny
+    floor = floors(np.where(known, truth, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1))
     ratios, spread = {}, {}
     for lead, found in forecasts.items():
         ratio = np.log((truth + floor) / (np.maximum(found, 0.0) + floor))
@@ -168,7 +169,7 @@ def with_quantiles(forecast: xr.DataArray, choice: Choice, levels: tuple[float, 
     """
     if not levels or min(levels) <= 0 or max(levels) >= 1:
         raise UsageError(f"quantiles {', '.join(map(str, levels))} make no sense; give numbers between 0 and 1")
-    floor = _FLOOR * usual + np.finfo(float).tiny
+    floor = floors(usual)
     out = np.empty((len(levels), *forecast.shape))
     for k in range(forecast.sizes["time"]):
         lead = min((lead for lead in choice.leads if lead > k), default=choice.leads[-1])

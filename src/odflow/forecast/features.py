@@ -16,8 +16,20 @@ if TYPE_CHECKING:
     from odflow.forecast.base import Floats, Ints, Times
 
 LAGS = 24
-FLOOR = 0.01  # of a series' mean, added before logarithms are taken
+FLOOR, LEAST_FLOOR = 0.01, 1e-4  # of a series' mean, and at least of the mean series'
 _WEEK = 7
+
+
+def floors(mean: Floats) -> Floats:
+    """What is added before logarithms are taken: a hundredth of a series' mean.
+
+    And at least a little of the mean series' of the service, for series in which nothing has been seen yet.
+
+    Parameters
+    ----------
+    mean : array, shape (N, S)
+    """
+    return np.asarray(np.maximum(FLOOR * mean, LEAST_FLOOR * mean.mean(axis=0)) + np.finfo(np.float32).tiny)
 
 
 def logs(x: Floats, floor: Floats) -> Floats:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from odflow.errors import DataError, UsageError
 from odflow.forecast.base import Forecaster, check_series
-from odflow.forecast.features import FLOOR, logs
+from odflow.forecast.features import floors, logs
 from odflow.forecast.inputs import Geometry, Inputs, Shape
 from odflow.forecast.loss_weights import LossWeights
 from odflow.forecast.losses import per_task, pinball, weighted
@@ -164,7 +164,7 @@ class NetworkForecaster(Forecaster):
         known = np.isfinite(x)
         count = np.maximum(known.sum(axis=0), 1)
         mean = np.where(known, x, 0.0).sum(axis=0) / count
-        self.floor_ = FLOOR * mean + np.finfo(float).tiny
+        self.floor_ = floors(mean)
         log = np.where(known, logs(np.nan_to_num(x), self.floor_), 0.0)
         self.middle_ = log.sum(axis=0) / count
         off = np.where(known, log - self.middle_, 0.0)

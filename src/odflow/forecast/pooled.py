@@ -10,7 +10,7 @@ import numpy as np
 
 from odflow.errors import DataError, MissingDependencyError
 from odflow.forecast.base import Forecaster
-from odflow.forecast.features import FLOOR, features, logs
+from odflow.forecast.features import features, floors, logs
 from odflow.forecast.past import at_leads
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Pooled(Forecaster):
     def _learn(self, x: Floats, time: Times) -> None:
         known = np.isfinite(x)
         mean = np.where(known, x, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-        self.floor_ = FLOOR * mean + np.finfo(float).tiny
+        self.floor_ = floors(mean)
         self.usual_ = np.log(mean + self.floor_)
         log = logs(x, self.floor_)
         rng = np.random.default_rng(self.seed)

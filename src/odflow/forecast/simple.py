@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from odflow.forecast.base import Forecaster
+from odflow.forecast.features import floors
 from odflow.forecast.past import at_leads, before, held, same_slot, smoothed
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 WEEK_DAYS = 7
 _ALPHAS = (0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0)
-_FLOOR, _ORIGINS = 0.01, 400
+_ORIGINS = 400
 _SHARES = (0.0, 0.25, 0.5, 0.65, 0.75, 0.85, 0.95, 1.0)
 
 
@@ -121,7 +122,8 @@ class SeasonalEWMA(Forecaster):
 
     def _learn(self, x: Floats, time: Times) -> None:
         services = x.shape[2]
-        self.floor_ = _FLOOR * _mean(x, (0,)) + np.finfo(float).tiny
+        self.mean_ = _mean(x, (0,))
+        self.floor_ = floors(self.mean_)
         self.alpha_, self.share_ = np.full(services, 0.5), np.full((1, services), 0.75)
         leads = min(self.day // 2, (len(x) - self.day) // 4)
         if not self.tune or len(x) < WEEK_DAYS * self.day:
@@ -138,7 +140,7 @@ class SeasonalEWMA(Forecaster):
         origins = np.arange(self.day + 1, len(x) - leads + 1, max(1, len(x) // _ORIGINS))
         truth = x[at_leads(origins, leads)]
         base = same_slot(log, origins, leads, self.day, self.days)
-        usual = self.floor_ / _FLOOR
+        usual = np.maximum(self.mean_, self.floor_)
         out = np.empty((len(_ALPHAS), len(_SHARES), leads, x.shape[2]))
         for i, alpha in enumerate(_ALPHAS):
             off = self._off(log, origins, np.full(x.shape[2], alpha))[:, None]

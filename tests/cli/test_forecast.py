@@ -59,6 +59,11 @@ def test_cells(odflow, workplace):
     found = read_cells("n.csv")
     assert found.dims == ("time", "cell", "service")
     np.testing.assert_allclose(found, np.repeat(city.run(0).values[-1:], 5, axis=0), rtol=1e-9)
+    ran = odflow("forecast", "c.csv", "-o", "q.csv", "--quantiles", "0.1,0.9")
+    assert (ran.code, ran.err) == (
+        2,
+        "odflow: error: quantiles of cells cannot be written yet; leave --quantiles out\n",
+    )
 
 
 BAD = {

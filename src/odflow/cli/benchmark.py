@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,10 +54,7 @@ def estimation(
         odflow benchmark estimation --methods gravity+kl gaussian --markdown table.md
         odflow benchmark estimation --methods gaussian ddpm-tme --weeks 2 --seeds 0 1 2
     """
-    console = _prepared(json, markdown, quiet)
-    with console.steps() as step:
-        result = accuracy.run(setup, progress=step)
-    _finish(console, result, json, markdown)
+    _report(lambda step: accuracy.run(setup, progress=step), json, markdown, quiet)
 
 
 @benchmark.command(help_epilogue="")
@@ -75,10 +73,7 @@ def synthesis(
         odflow benchmark synthesis --dataset abilene --seeds 0 1 2
         odflow benchmark synthesis --dataset geant --generators diffusion --weeks 4 --markdown table.md
     """
-    console = _prepared(json, markdown, quiet)
-    with console.steps() as step:
-        result = generated.run(setup, progress=step)
-    _finish(console, result, json, markdown)
+    _report(lambda step: generated.run(setup, progress=step), json, markdown, quiet)
 
 
 @benchmark.command(help_epilogue="")
@@ -100,10 +95,7 @@ def forecast(
         odflow benchmark forecast --datasets milan c2tm
         odflow benchmark forecast --datasets geant --days 2 --markdown table.md
     """
-    console = _prepared(json, markdown, quiet)
-    with console.steps() as step:
-        result = ahead.run(setup, progress=step)
-    _finish(console, result, json, markdown)
+    _report(lambda step: ahead.run(setup, progress=step), json, markdown, quiet)
 
 
 @benchmark.command(help_epilogue="")
@@ -128,15 +120,17 @@ def realism(
         odflow benchmark realism --datasets abilene --worlds 0
         odflow benchmark realism --markdown realism.md --figures figures
     """
-    console = _prepared(json, markdown, quiet)
     if figures is not None:
         check_folder(figures if figures.exists() else figures.parent)
-    with console.steps() as step:
+
+    def run(step: Callable[[str], None]) -> Report:
         result = likeness.run(setup, progress=step)
         if figures is not None:
             step("figures")
             likeness.draw(result, figures)
-    _finish(console, result, json, markdown)
+        return result
+
+    _report(run, json, markdown, quiet)
 
 
 @benchmark.command(help_epilogue="")
@@ -154,21 +148,20 @@ def speed(
 
         odflow benchmark speed --parts sizes routing --max-nodes 200
     """
-    console = _prepared(json, markdown, quiet)
-    with console.steps() as step:
-        result = timing.run(setup, progress=step)
-    _finish(console, result, json, markdown)
+    _report(lambda step: timing.run(setup, progress=step), json, markdown, quiet)
 
 
-def _prepared(json: Path | None, markdown: Path | None, quiet: bool) -> Console:
+def _report(
+    run: Callable[[Callable[[str], None]], Report], json: Path | None, markdown: Path | None, quiet: bool
+) -> None:
+    """Run a benchmark, which is given where to tell its steps, and write and show what it found."""
     if json is not None:
         check_output(json, (".json",))
     if markdown is not None:
         check_output(markdown, (".md",))
-    return Console(quiet)
-
-
-def _finish(console: Console, result: Report, json: Path | None, markdown: Path | None) -> None:
+    console = Console(quiet)
+    with console.steps() as step:
+        result = run(step)
     if json is not None:
         result.to_json(json)
     if markdown is not None:

@@ -65,6 +65,8 @@ def forecast(
     past, cells = _past(history)
     check_output(output, (".nc", ".zarr", ".csv") if cells else ARRAYS, [history])
     check_plot(plot, [history, output])
+    if cells and quantiles:
+        raise UsageError("quantiles of cells cannot be written yet; leave --quantiles out")
     series = _series(past, cells)
     with console.steps() as step:
         choice = choose(series, lead, tuple(METHODS) if method == "auto" else (method,), progress=step)
@@ -133,12 +135,10 @@ def _write(result: xr.DataArray, output: Path, cells: bool) -> None:
     from odflow.traffic.cells import write_cells
     from odflow.traffic.files import write
 
-    if not cells:
-        write(result, output)
-    elif "quantile" in result.dims:
-        raise UsageError("quantiles of cells cannot be written yet; leave --quantiles out")
-    else:
+    if cells:
         write_cells(result, output)
+    else:
+        write(result, output)
 
 
 def _draw(series: xr.DataArray, found: xr.DataArray, bands: xr.DataArray, plot: Path) -> None:

@@ -12,7 +12,7 @@ from cyclopts import Group, Parameter
 import odflow.cli.options as opt
 from odflow.cli.console import Console, duration, rate
 from odflow.cli.inputs import ARRAYS, ROUTINGS, check_output, open_network
-from odflow.cli.simulated import Plot, Workers, Worlds, check_plot, draw, shares_of_services, write_drawn
+from odflow.cli.simulated import Plot, Workers, Worlds, check_plot, draw, of_services, shares_of_services, write_drawn
 from odflow.errors import UsageError
 from odflow.simulate.config import BackboneConfig
 from odflow.simulate.services import Service
@@ -30,12 +30,8 @@ _SUFFIXES = {"loads": ARRAYS, "routing": ROUTINGS, "polls": (".csv",), "interfac
 class _Traffic(BackboneConfig):
     services: Annotated[
         tuple[Service, ...],
-        Parameter(
-            converter=shares_of_services,
-            accepts_keys=False,
-            n_tokens=1,
-            show_default=False,
-            help="TMs of each service, such as `video=0.6,web=0.3,bulk=0.1`; none if not given.",
+        of_services(
+            shares_of_services, "TMs of each service, such as `video=0.6,web=0.3,bulk=0.1`; none if not given."
         ),
     ] = ()
 

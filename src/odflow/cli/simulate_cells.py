@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 from cyclopts import Group, Parameter
 
 import odflow.cli.options as opt
 from odflow.cli.console import Console, duration
 from odflow.cli.inputs import check_output
-from odflow.cli.simulated import Plot, Workers, Worlds, check_plot, draw, names_of_services, write_drawn
+from odflow.cli.simulated import Plot, Workers, Worlds, check_plot, draw, names_of_services, of_services, write_drawn
 from odflow.errors import UsageError
 from odflow.simulate.cellular_config import CELL_SERVICES, CellService, CellularConfig
 from odflow.traffic.cells import SUFFIXES
@@ -22,12 +21,8 @@ from odflow.traffic.cells import SUFFIXES
 class _City(CellularConfig):
     services: Annotated[
         tuple[CellService, ...],
-        Parameter(
-            converter=names_of_services,
-            accepts_keys=False,
-            n_tokens=1,
-            show_default=False,
-            help="Of `sms,call,internet` or those of `--like`, separated by commas; all if not given.",
+        of_services(
+            names_of_services, "Of `sms,call,internet` or those of `--like`, separated by commas; all if not given."
         ),
     ] = ()
 
@@ -74,6 +69,7 @@ def simulate_cells(
         Base stations of your own: CSV with the columns `x_m` and `y_m`, or `latitude` and `longitude`, and `name` if
         they have names. The city is then as large as they need, half a kilometre around them.
     """
+    from odflow.cli.summary import when
     from odflow.simulate.cellular import CellularSimulator
     from odflow.simulate.randomise_cells import CellularRandomization
     from odflow.simulate.sites import around
@@ -105,8 +101,9 @@ def simulate_cells(
                 "mean": {str(name): float(mean.sel(service=name)) for name in traffic["service"].values},
             }
         )
-    first = str(np.datetime_as_string(traffic["time"].values[0], unit="m")).replace("T", " ")
-    console.say(f"{output}: {cells} cells, {steps:,} x {duration(city.interval_s)} from {first}")
+    console.say(
+        f"{output}: {cells} cells, {steps:,} x {duration(city.interval_s)} from {when(traffic['time'].values[0])}"
+    )
     units = traffic["unit"].values.tolist()
     rows = [
         (str(name), f"mean {float(mean.sel(service=name)):,.0f} {unit} per interval, all cells together")

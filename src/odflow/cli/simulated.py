@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,6 +34,11 @@ Workers = Annotated[
 ]
 Plot = Annotated[Path | None, Parameter(name="--plot", metavar="FILE", help="Also draw a quick look (`.png`).")]
 _OF_THE_USER = ("weeks", "interval", "start", "services")
+
+
+def of_services(converter: Callable[[Any, Sequence[Token]], tuple[Any, ...]], words: str) -> Parameter:
+    """``--services`` as one text, repeated if need be, instead of the fields of a service one by one."""
+    return Parameter(converter=converter, accepts_keys=False, n_tokens=1, show_default=False, help=words)
 
 
 def shares_of_services(_: Any, tokens: Sequence[Token]) -> tuple[Any, ...]:

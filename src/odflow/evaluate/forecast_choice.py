@@ -11,10 +11,11 @@ import xarray as xr
 
 from odflow.errors import DataError, MissingDependencyError, UsageError
 from odflow.evaluate.rolling import rolling
-from odflow.forecast.base import DAY_S, Forecaster, check_series
+from odflow.forecast.base import Forecaster, check_series
 from odflow.forecast.features import floors
 from odflow.forecast.pooled import PooledRidge, PooledTrees
 from odflow.forecast.simple import EWMA, HistoricalAverage, LastValue, SeasonalEWMA, SeasonalNaive
+from odflow.simulate.span import DAY_S
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from odflow.errors import MissingDependencyError
-from odflow.forecast.base import DAY_S
+from odflow.simulate.span import DAY_S
 
 try:
     from matplotlib.figure import Figure

@@ -9,17 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from odflow.errors import DataError
-from odflow.evaluate.realism_series import (
-    HOUR_S,
-    autocorrelation,
-    energies,
-    gini,
-    is_weekend_at,
-    kurtosis,
-    power_law,
-    rhythm,
-    variance_within,
-)
+from odflow.evaluate.realism_series import HOUR_S, gini, in_time, is_weekend_at, power_law, within_hours
 from odflow.simulate.span import DAY_S
 
 if TYPE_CHECKING:
@@ -108,34 +98,21 @@ def cell_statistics(x: Floats, start_s: float, interval_s: float, places: Floats
     steps, cells, services = x.shape
     x = x / np.maximum(x.mean(axis=(0, 1)), np.finfo(float).tiny)
     flat = x.reshape(steps, -1)
-    mean = flat.mean(axis=0)
-    time = np.arange(steps, dtype=np.float64) * interval_s + start_s
-    swing, busy, weekend = rhythm(flat.sum(axis=1), time)
-    lags = [max(1, round(lag / interval_s)) for lag in (interval_s, HOUR_S, DAY_S, 7 * DAY_S)]
-    step, hour, day, week = (autocorrelation(flat, lag) for lag in lags)
-    within = variance_within(flat, max(2, round(HOUR_S / interval_s)))
-    residual = beyond_cycle(x, time, interval_s)
+    mean, within = flat.mean(axis=0), within_hours(flat, interval_s)
+    residual = beyond_cycle(x, np.arange(steps, dtype=np.float64) * interval_s + start_s, interval_s)
     near, far = spatial_correlation(residual, places)
-    first, five = energies(flat, (1, _MOST_AXES))
-    several = cells >= _FEW
+    shared = in_time(flat, start_s, interval_s)
+    if interval_s >= HOUR_S:
+        shared["correlation_hour"] = np.nan
+    if flat.shape[1] <= _MOST_AXES:
+        shared["energy_5"] = np.nan
     return CellStatistics(
-        gini=_over_services(x.mean(axis=0), gini) if several else np.nan,
-        energy_1=first,
-        energy_5=five if flat.shape[1] > _MOST_AXES else np.nan,
-        daily_swing=swing,
-        busy_hour=busy,
-        weekend=weekend,
-        correlation_step=step,
-        correlation_hour=hour if interval_s < HOUR_S else np.nan,
-        correlation_day=day,
-        correlation_week=week,
-        variation=float((np.sqrt(within) * (mean > 0)).sum() / mean.sum()),
+        gini=_over_services(x.mean(axis=0), gini) if cells >= _FEW else np.nan,
         power=float(np.mean([power_law(mean[k::services], within[k::services]) for k in range(services)])),
-        kurtosis=kurtosis(flat),
-        zeros=float((x == 0).mean()),
         service_correlation=service_correlation(residual),
         near_correlation=near,
         far_correlation=far,
+        **shared,
     )
 
 

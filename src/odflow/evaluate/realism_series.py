@@ -21,6 +21,37 @@ HOUR_S = 3600.0
 NEGLIGIBLE = 1e-3  # of the mean over all series
 
 
+def in_time(x: Floats, start_s: float, interval_s: float) -> dict[str, float]:
+    """Statistics by name that TMs and cells share: rhythm, memory, variation, principal axes, increments, zeros.
+
+    Parameters
+    ----------
+    x : array, shape (T, series)
+    start_s, interval_s : float
+        First interval's start, seconds since 1970; length of an interval.
+    """
+    mean = x.mean(axis=0)
+    swing, busy, weekend = rhythm(x.sum(axis=1), np.arange(len(x), dtype=np.float64) * interval_s + start_s)
+    lags = {"step": interval_s, "hour": HOUR_S, "day": DAY_S, "week": 7 * DAY_S}
+    first, five = energies(x, (1, 5))
+    return {
+        "energy_1": first,
+        "energy_5": five,
+        "daily_swing": swing,
+        "busy_hour": busy,
+        "weekend": weekend,
+        **{f"correlation_{name}": autocorrelation(x, max(1, round(lag / interval_s))) for name, lag in lags.items()},
+        "variation": float((np.sqrt(within_hours(x, interval_s)) * (mean > 0)).sum() / mean.sum()),
+        "kurtosis": kurtosis(x),
+        "zeros": float((x == 0).mean()),
+    }
+
+
+def within_hours(x: Floats, interval_s: float) -> Floats:
+    """Variance of series within hours, or two intervals if they are longer, shape (series,)."""
+    return variance_within(x, max(2, round(HOUR_S / interval_s)))
+
+
 def gini(mean: Floats) -> float:
     """Gini coefficient: half the mean absolute difference of two flows, relative to the mean."""
     ordered = np.sort(mean)

@@ -12,17 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from odflow.errors import DataError
-from odflow.evaluate.realism_series import (
-    HOUR_S,
-    NEGLIGIBLE,
-    autocorrelation,
-    energies,
-    gini,
-    kurtosis,
-    power_law,
-    rhythm,
-    variance_within,
-)
+from odflow.evaluate.realism_series import NEGLIGIBLE, gini, in_time, power_law, within_hours
 from odflow.simulate.span import DAY_S
 
 if TYPE_CHECKING:
@@ -105,32 +95,16 @@ def tm_statistics(x: Floats, start_s: float, interval_s: float) -> TMStatistics:
     if len(x) * interval_s < 7 * DAY_S - interval_s:
         raise DataError(f"statistics of TMs need a week of them, these are {len(x) * interval_s / DAY_S:.1f} days")
     mean = x.mean(axis=0)
-    time = np.arange(len(x), dtype=np.float64) * interval_s + start_s
-    swing, busy, weekend = rhythm(x.sum(axis=1), time)
-    lags = [max(1, round(lag / interval_s)) for lag in (interval_s, HOUR_S, DAY_S, 7 * DAY_S)]
-    step, hour, day, week = (autocorrelation(x, lag) for lag in lags)
-    within = variance_within(x, max(2, round(HOUR_S / interval_s)))
-    first, five = energies(x, (1, 5))
+    tm = square(mean)
     return TMStatistics(
         gini=gini(mean),
         top_tenth=float(np.sort(mean)[::-1][: max(1, len(mean) // 10)].sum() / mean.sum()),
         rank_slope=rank_slope(mean),
-        self_share=float(np.trace(square(mean)) / mean.sum()),
-        gravity_error=float(np.abs(square(mean) - gravity(square(mean))).sum() / mean.sum()),
-        reciprocity=reciprocity(square(mean)),
-        energy_1=first,
-        energy_5=five,
-        daily_swing=swing,
-        busy_hour=busy,
-        weekend=weekend,
-        correlation_step=step,
-        correlation_hour=hour,
-        correlation_day=day,
-        correlation_week=week,
-        variation=float((np.sqrt(within) * (mean > 0)).sum() / mean.sum()),
-        power=power_law(mean, within),
-        kurtosis=kurtosis(x),
-        zeros=float((x == 0).mean()),
+        self_share=float(np.trace(tm) / mean.sum()),
+        gravity_error=float(np.abs(tm - gravity(tm)).sum() / mean.sum()),
+        reciprocity=reciprocity(tm),
+        power=power_law(mean, within_hours(x, interval_s)),
+        **in_time(x, start_s, interval_s),
     )
 
 

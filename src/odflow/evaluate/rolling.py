@@ -10,7 +10,8 @@ import xarray as xr
 
 from odflow.errors import DataError
 from odflow.evaluate.forecast_scores import ForecastScore, naive_error, score_forecast
-from odflow.forecast.base import DAY_S, check_series
+from odflow.forecast.base import check_series
+from odflow.simulate.span import DAY_S
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,6 +9,8 @@ import numpy as np
 import xarray as xr
 
 from odflow.errors import DataError, UsageError
+from odflow.simulate.span import DAY_S
+from odflow.traffic.series import DIMS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,9 +18,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
     Times = NDArray[np.datetime64]
-
-DIMS = ("time", "node", "service")
-DAY_S = 86400.0
 
 
 def check_series(series: xr.DataArray) -> xr.DataArray:

@@ -28,6 +28,11 @@ def before(x: Floats, at: Ints) -> Floats:
     return np.where((at > 0).reshape(*at.shape, 1, 1), found, np.nan)
 
 
+def last_value(x: Floats, origins: Ints, lead: int) -> Floats:
+    """The last known value of each series, for all leads: (n, lead, N, S)."""
+    return np.repeat(before(held(x), origins)[:, None], lead, axis=1)
+
+
 def at_leads(origins: Ints, lead: int) -> Ints:
     """Indices that are forecast, shape (n, lead)."""
     return np.asarray(origins[:, None] + np.arange(lead))

@@ -9,7 +9,7 @@ import numpy as np
 
 from odflow.forecast.base import Forecaster
 from odflow.forecast.features import floors
-from odflow.forecast.past import at_leads, before, held, same_slot, smoothed
+from odflow.forecast.past import at_leads, before, last_value, same_slot, smoothed
 
 if TYPE_CHECKING:
     from odflow.forecast.base import Floats, Ints, Times
@@ -26,7 +26,7 @@ class LastValue(Forecaster):
 
     def ahead(self, x: Floats, time: Times, origins: Ints, lead: int) -> Floats:
         """See :class:`Forecaster`."""
-        return np.repeat(before(held(x), origins)[:, None], lead, axis=1)
+        return last_value(x, origins, lead)
 
 
 @dataclass
@@ -43,7 +43,7 @@ class SeasonalNaive(Forecaster):
 
     def ahead(self, x: Floats, time: Times, origins: Ints, lead: int) -> Floats:
         """See :class:`Forecaster`."""
-        found = LastValue.ahead(LastValue(), x, time, origins, lead)
+        found = last_value(x, origins, lead)
         for days in sorted({1, self.days}):
             for back in range(4, 0, -1):  # the latest one wins
                 latest = _one_back(x, origins, lead, days * self.day, back)
@@ -66,7 +66,7 @@ class HistoricalAverage(Forecaster):
     def ahead(self, x: Floats, time: Times, origins: Ints, lead: int) -> Floats:
         """See :class:`Forecaster`."""
         mean = same_slot(x, origins, lead, self.day, self.days)
-        return np.where(np.isfinite(mean), mean, LastValue.ahead(LastValue(), x, time, origins, lead))
+        return np.where(np.isfinite(mean), mean, last_value(x, origins, lead))
 
 
 @dataclass
@@ -165,7 +165,7 @@ class SeasonalEWMA(Forecaster):
         base = same_slot(log, origins, lead, self.day, self.days)
         share = self.share_[np.minimum(np.arange(lead), len(self.share_) - 1)]
         found = self._back(base + share[None, :, None] * self._off(log, origins, self.alpha_)[:, None])
-        return np.where(np.isfinite(found), found, LastValue.ahead(LastValue(), x, time, origins, lead))
+        return np.where(np.isfinite(found), found, last_value(x, origins, lead))
 
 
 def _mean(x: Floats, axes: tuple[int, ...]) -> Floats:

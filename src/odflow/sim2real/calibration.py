@@ -134,9 +134,10 @@ def calibrate(
     start = np.array([shares[name] for name in free])
     with ProcessPoolExecutor(config.workers) if config.workers else nullcontext() as pool:
         fit = _Fit(simulator, randomization, targets, free, start, config, pool)
-        fit = replace(fit, scales=fit.scales_at(start))
+        by_seed = fit.simulations([start])[0]
+        fit = replace(fit, scales=fit.scales_of(by_seed))
         here, reach = start, config.reach
-        found = fit.simulate([here])[0]
+        found = mean_statistics(by_seed)
         cost = [fit.cost(here, found)]
         for done in range(config.rounds):
             slopes = fit.slopes(here, found)
@@ -191,13 +192,13 @@ class _Fit:
             for point in points
             for seed in range(self.options.seeds)
         ]
-        found = list((self.pool or _Here()).map(_statistics_of, tasks))
+        found = list(self.pool.map(_statistics_of, tasks) if self.pool else map(_statistics_of, tasks))
         count = self.options.seeds
         return [found[k : k + count] for k in range(0, len(found), count)]
 
-    def scales_at(self, point: Floats) -> Floats:
+    def scales_of(self, by_seed: list[dict[str, float]]) -> Floats:
         """Deviations that count as one: that of a quarter, and the standard deviation from seed to seed, together."""
-        seeds = np.array([self.deviations(found) for found in self.simulations([point])[0]])
+        seeds = np.array([self.deviations(found) for found in by_seed])
         return np.asarray(np.sqrt(1 + seeds.var(axis=0)))
 
     def deviations(self, found: dict[str, float]) -> Floats:
@@ -232,12 +233,6 @@ class _Fit:
         low, high = np.maximum(-reach, -point), np.minimum(reach, 1 - point)
         solved = lsq_linear(matrix, wanted, (low - 1e-9, high + 1e-9)).x
         return np.asarray(np.clip(point + solved, 0.0, 1.0))
-
-
-class _Here:
-    """In this process."""
-
-    map = staticmethod(map)
 
 
 def _statistics_of(task: tuple[Simulator, int]) -> dict[str, float]:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from odflow.forecast import naive
+from odflow.forecast.heads import rising
 from odflow.forecast.inputs import Geometry, Inputs, Shape
 from odflow.forecast.rivals.size import RivalSize
 
@@ -86,9 +88,7 @@ def measured(inputs: Inputs) -> Inputs:
 
 def last_known(inputs: Inputs) -> Tensor:
     """Last measured value of each series, 0 where the window has none; (B, P, N, S) to (B, N, S)."""
-    order = torch.arange(1, inputs.known.shape[1] + 1, device=inputs.known.device)
-    last = ((inputs.known > 0) * order[:, None, None]).argmax(dim=1, keepdim=True)
-    return inputs.values.gather(1, last)[:, 0]
+    return naive.last_known(inputs.values.movedim(1, -1), inputs.known.movedim(1, -1))[..., 0]
 
 
 def in_order(raw: Tensor) -> Tensor:
@@ -96,11 +96,7 @@ def in_order(raw: Tensor) -> Tensor:
 
     A step is the softplus of a number, so that quantiles cannot cross. An even Q has its middle below the centre.
     """
-    middle = (raw.shape[-1] - 1) // 2
-    centre = raw[..., middle : middle + 1]
-    up = functional.softplus(raw[..., middle + 1 :]).cumsum(dim=-1)
-    down = functional.softplus(raw[..., :middle]).flip(-1).cumsum(dim=-1).flip(-1)
-    return torch.cat([centre - down, centre, centre + up], dim=-1)
+    return rising(raw, (raw.shape[-1] - 1) // 2)
 
 
 def steps(inputs: Inputs) -> Tensor:

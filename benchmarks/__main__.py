@@ -1,8 +1,8 @@
 """Run every quick benchmark with the settings of the published tables, or those named.
 
 ``python -m benchmarks [NAME ...]``; ``forecast``, ``realism`` (minutes), ``germany50`` and ``reweighting`` (a quarter
-of an hour) have to be named. ``python -m benchmarks ddpm-tme [OPTIONS]`` is apart, for it trains for hours, and so is
-``python -m benchmarks calibrate [NAME ...]``, which makes no table but the configurations of simulators.
+of an hour) have to be named. ``python -m benchmarks ddpm-tme [OPTIONS]`` and ``sim-mstnet [OPTIONS]`` are apart, for
+they train for hours, and so is ``calibrate [NAME ...]``, which makes no table but the configurations of simulators.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks import estimation, forecast, germany50, realism, reweighting, speed
 from odflow.errors import OdflowError
 
-KNOWN = "estimation, speed, forecast, realism, germany50, reweighting, calibrate and ddpm-tme"
+KNOWN = "estimation, speed, forecast, realism, germany50, reweighting, calibrate, ddpm-tme and sim-mstnet"
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -23,6 +23,11 @@ def main(names: list[str]) -> int:
             from benchmarks.ddpm_tme.command import app
 
             app(names[1:], result_action="return_value")
+            return 0
+        if names[:1] == ["sim-mstnet"]:
+            from benchmarks.sim_mstnet.command import app as forecasts
+
+            forecasts(names[1:], result_action="return_value")
             return 0
         if names[:1] == ["calibrate"]:
             from benchmarks import calibrate

@@ -54,6 +54,9 @@ _HOMES = {
     "write_cells": "odflow.traffic.cells",
     "CellService": "odflow.simulate",
     "CounterSampler": "odflow.simulate",
+    "SimMSTNet": "odflow.forecast",
+    "MSTNetConfig": "odflow.forecast",
+    "varied_worlds": "odflow.forecast.worlds",
     "reweight": "odflow.sim2real",
     "ReweightConfig": "odflow.sim2real",
     "Reweighted": "odflow.sim2real",
@@ -91,6 +94,9 @@ if TYPE_CHECKING:
     from odflow.estimate import Tomogravity as Tomogravity
     from odflow.estimate import load as load
     from odflow.estimate import reconcile as reconcile
+    from odflow.forecast import MSTNetConfig as MSTNetConfig
+    from odflow.forecast import SimMSTNet as SimMSTNet
+    from odflow.forecast.worlds import varied_worlds as varied_worlds
     from odflow.generate import DiffusionConfig as DiffusionConfig
     from odflow.generate import TrafficDiffusion as TrafficDiffusion
     from odflow.generate import TrafficVAE as TrafficVAE

@@ -14,15 +14,22 @@ from odflow.forecast.mstnet_config import MSTNetConfig
 CALENDAR = 4
 
 
+def generator_of(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
 def normal(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(*shape, generator=generator_of(seed))
 
 
 def windows(nodes: int, services: int, batch: int = 2, past: int = 8, lead: int = 4, missing: float = 0.2) -> Inputs:
-    known = (torch.rand(batch, past, nodes, services, generator=torch.Generator().manual_seed(9)) >= missing).float()
+    known = (torch.rand(batch, past, nodes, services, generator=generator_of(9)) >= missing).float()
+    seasonal_known = (torch.rand(batch, past + lead, nodes, services, 3, generator=generator_of(8)) >= missing).float()
     return Inputs(
         normal(batch, past, nodes, services, seed=1) * known,
         known,
+        normal(batch, past + lead, nodes, services, 3, seed=5) * seasonal_known,
+        seasonal_known,
         normal(batch, past, CALENDAR, seed=2),
         normal(batch, lead, CALENDAR, seed=3),
     )

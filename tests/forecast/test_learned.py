@@ -10,15 +10,18 @@ import xarray as xr
 
 from odflow.errors import DataError, UsageError
 from odflow.forecast.inputs import Inputs
-from odflow.forecast.learned import NetworkForecaster, Windows
+from odflow.forecast.learned import NetworkForecaster
 from odflow.forecast.mstnet import MSTNet
 from odflow.forecast.mstnet_config import MSTNetConfig
 from odflow.forecast.rivals import STGCN, RivalSize
 from odflow.forecast.simple import LastValue, SeasonalNaive
 from odflow.forecast.surroundings import calendar, geometry_of, nearest
+from odflow.forecast.windows import Scale, Windows
 
 RNG = np.random.default_rng(0)
-CONFIG = MSTNetConfig(past=12, lead=4, start=4, width=8, layers=1, steps=150, batch=16, learning_rate=5e-3, dropout=0.0)
+CONFIG = MSTNetConfig(
+    past=12, lead=4, start=4, width=8, layers=1, steps=150, batch=16, learning_rate=5e-3, ema=0.999, patience=0
+)
 
 
 def mstnet(config: MSTNetConfig = CONFIG) -> NetworkForecaster:
@@ -77,7 +80,7 @@ def test_windows() -> None:
     x = np.arange(10.0).reshape(-1, 1, 1)
     x[4] = np.nan
     time = series(x)["time"].values
-    windows = Windows(x, time, 4, 3)
+    windows = Windows(x, time, 4, 3, 5)
     inputs = windows.inputs(torch.tensor([2, 6]))
     assert isinstance(inputs, Inputs)
     assert inputs.values[..., 0, 0].tolist() == [[0, 0, 0, 1], [2, 3, 0, 5]]
@@ -86,6 +89,29 @@ def test_windows() -> None:
     target, known = windows.targets(torch.tensor([3, 8]))
     assert (target * known)[..., 0, 0].tolist() == [[3, 0, 5], [8, 9, 0]]
     assert known[..., 0, 0].tolist() == [[1, 0, 1], [1, 1, 0]]
+    _, cut = windows.targets(torch.tensor([3, 7]), 8)
+    assert cut[..., 0, 0].tolist() == [[1, 0, 1], [1, 0, 0]]
+    assert inputs.seasonal[1, ..., 0, 0, 0].tolist() == [0, 0, 0, 0, 1, 2, 3]  # five hours before, of 2 to 8
+    assert inputs.seasonal_known[1, ..., 0, 0, 1].tolist() == [0, 0, 0, 1, 1, 1, 1]
+    assert not inputs.seasonal_known[..., 2].any()
+    joined = Windows.joined([windows, Windows(10 * x, time, 4, 3, 5)])
+    assert windows.span == 4 + 10 + 3
+    at = torch.tensor([2, 6])
+    for one, other in zip(joined.inputs(17 + 4 + at)[:4], windows.inputs(at)[:4], strict=True):
+        torch.testing.assert_close(one, 10 * other if other.max() > 1 else other)
+
+
+def test_scale() -> None:
+    x = odd_cycle(100)
+    x[3, 1, 1] = np.nan
+    scale = Scale.of(x)
+    z = scale.scaled(x)
+    np.testing.assert_allclose(np.nanmean(z, axis=0), 0, atol=1e-9)
+    np.testing.assert_allclose(np.nanstd(z, axis=0), 1)
+    np.testing.assert_allclose(scale.back(z[..., None])[..., 0], x, rtol=1e-9)
+    np.testing.assert_allclose(scale.importance.mean(axis=0), 1)
+    flat = Scale.of(np.full((5, 1, 1), 7.0))
+    np.testing.assert_allclose(flat.scaled(np.full((1, 1, 1), 7.7)), np.log(7.77 / 7.07) / 0.02)
 
 
 def test_neighbours() -> None:
@@ -110,14 +136,14 @@ def test_a_stopped_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     from odflow.forecast import learned
 
     calls = iter(range(100))
-    losses = learned._Task.losses
+    losses = learned.ForecastTask.losses
 
-    def failing(self, origins):
+    def failing(self, origins, until=None):
         if next(calls) == 9:
             raise RuntimeError("power cut")
-        return losses(self, origins)
+        return losses(self, origins, until)
 
-    monkeypatch.setattr(learned._Task, "losses", failing)
+    monkeypatch.setattr(learned.ForecastTask, "losses", failing)
     path = tmp_path / "run.safetensors"
     with pytest.raises(RuntimeError, match="power cut"):
         mstnet(config).fit(history, checkpoint=path)
@@ -137,5 +163,5 @@ def test_early_stop_and_bad_input() -> None:
         fitted.predict(history, 5)
     with pytest.raises(DataError, match="nodes and services, learnt from"):
         fitted.predict(history[:, :2], 3)
-    with pytest.raises(DataError, match="5 intervals are too few for windows of 12 and 4"):
+    with pytest.raises(DataError, match="5 intervals are too few to learn from"):
         mstnet().fit(history[:5])

@@ -15,7 +15,6 @@ from odflow.forecast.mstnet_config import MSTNetConfig
     [
         ({"past": 0}, "past is 0, expected a whole number of at least 1"),
         ({"lead": 1.5}, "lead is 1.5, expected a whole number"),
-        ({"season": 25}, "season is 25, expected at most the window, past = 24"),
         ({"start": 30}, "start is 30, expected at most the window, past = 24"),
         ({"width": 23}, "width is 23, expected a multiple of heads, 2"),
         ({"quantiles": ()}, "expected numbers between 0 and 1 in rising order"),
@@ -24,7 +23,8 @@ from odflow.forecast.mstnet_config import MSTNetConfig
         ({"dropout": 1.0}, "dropout is 1.0, expected a share"),
         ({"smoothing": -0.1}, "smoothing is -0.1, expected a share"),
         ({"temperature": 0.0}, "temperature is 0.0, expected a positive number"),
-        ({"sharing": "firm"}, "sharing is 'firm', expected one of soft, hard, none"),
+        ({"sharing": "firm"}, "sharing is 'firm', expected one of soft, tied, hard, none"),
+        ({"anchor": -1.0}, "anchor is -1.0, expected a number of 0 or more"),
         ({"probsparse": 0}, "probsparse is 0"),
         ({"steps": 0}, "steps is 0"),
     ],

@@ -10,7 +10,7 @@ from odflow.forecast.dropout import Dropout
 from odflow.forecast.embedding import Embedding, TimeConv
 from odflow.forecast.heads import Head, rising
 from odflow.forecast.inputs import Geometry
-from odflow.forecast.naive import last_known, naive
+from odflow.forecast.naive import CANDIDATES, candidates, last_known
 from odflow.forecast.pieces import all_by_nodes, by_nodes
 from odflow.forecast.spatial import SpatialAttention, neighbour_attention
 from odflow.forecast.task_attention import TaskAttention, attend_between
@@ -29,9 +29,22 @@ def test_time_convolution_is_torchs(dilation: int) -> None:
 
 def test_embedding_adds_calendar_and_position_to_all_nodes_alike() -> None:
     embedding = Embedding(2, 4, 6, 8)
-    values, known, calendar = normal(1, 3, 6, 2), torch.ones(1, 3, 6, 2), normal(1, 6, 4, seed=1)
-    moved = embedding(values, known, calendar) - embedding(values, known, torch.zeros_like(calendar))
+    tokens, calendar = normal(1, 3, 6, 2), normal(1, 6, 4, seed=1)
+    moved = embedding(tokens, calendar) - embedding(tokens, torch.zeros_like(calendar))
     torch.testing.assert_close(moved, embedding.calendar(calendar)[:, None].expand_as(moved), rtol=1e-4, atol=1e-6)
+
+
+def test_each_sample_its_own_neighbours() -> None:
+    parts = [normal(2, 3, 2, 1, 4, seed=seed) for seed in range(3)]
+    own = [
+        Geometry(torch.tensor([[0, 1], [1, 2], [2, 0]]), torch.tensor([[1.0, 1.0], [1.0, 0.25], [1.0, 0.0]])),
+        Geometry(torch.tensor([[0, 2], [1, 0], [2, 1]]), torch.tensor([[1.0, 0.5], [1.0, 0.1], [1.0, 1.0]])),
+    ]
+    both = Geometry(*(torch.stack(pair) for pair in zip(*own, strict=True)))
+    out = neighbour_attention(*parts, torch.ones(1), both)
+    for k, geometry in enumerate(own):
+        alone = neighbour_attention(*(part[k : k + 1] for part in parts), torch.ones(1), geometry)
+        torch.testing.assert_close(out[k : k + 1], alone)
 
 
 def test_neighbours_count_by_weight_when_scores_are_alike() -> None:
@@ -147,13 +160,27 @@ def test_pieces_are_put_together() -> None:
     assert torch.equal(by_nodes(torch.neg, x), -x)
 
 
-def test_naive() -> None:
+def test_simple_forecasts() -> None:
+    values, known = torch.tensor([[1.0, 2, 4]]), torch.tensor([[1.0, 1, 1]])
+    seasonal = torch.tensor([[0.0, 1, 2, 5, 6], [1, 1, 1, 1, 1], [2, 2, 2, 2, 2]]).T[None]
+    there = torch.ones(1, 5, 3)
+    fast, off = (0.25 + 1 + 4) / 1.75, (0.25 * 1 + 0.5 * 1 + 2) / 1.75
+    slow = (0.64 + 1.6 + 4) / 2.44
+    found = candidates(values, known, seasonal, there)
+    expected = [[4, fast, slow, s + off, s + off / 2, s, 1, 2] for s in (5, 6)]
+    torch.testing.assert_close(found, torch.tensor([expected]))
+    assert found.shape[-1] == CANDIDATES
+    there[0, 4, 0], there[0, :3, 0] = 0.0, 0.0  # no mean of the second lead, nor of the window
+    found = candidates(values, known, seasonal, there)
+    expected = [[4, fast, slow, 5, 5, 5, 1, 2], [4, fast, slow, fast, fast, fast, 1, 2]]
+    torch.testing.assert_close(found, torch.tensor([expected]))
+    assert candidates(values, 0 * known, seasonal, 0 * there).tolist() == [[[0.0] * 8] * 2]
+
+
+def test_last_known() -> None:
     values = torch.tensor([[1.0, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 0], [0, 0, 0, 0, 0, 0]])
     known = torch.tensor([[1.0, 1, 1, 1, 1, 1], [1, 1, 1, 0, 1, 0], [0, 0, 0, 0, 0, 0]])
     assert last_known(values, known).tolist() == [[6.0], [5.0], [0.0]]
-    assert naive(values, known, 2, 0).tolist() == [[6.0, 6], [5, 5], [0, 0]]
-    assert naive(values, known, 5, 4).tolist() == [[3.0, 4, 5, 6, 3], [3, 5, 5, 5, 3], [0, 0, 0, 0, 0]]
-    assert naive(values, known, 2, 6).tolist() == [[1.0, 2], [1, 2], [0, 0]]
 
 
 def test_quantiles_rise() -> None:
@@ -166,14 +193,20 @@ def test_quantiles_rise() -> None:
     torch.testing.assert_close(out[:, 4], raw[:, 2] + soft[:, 3] + soft[:, 4])
 
 
-def test_head_adds_to_the_naive_forecast() -> None:
+def test_head_mixes_simple_forecasts_and_adds() -> None:
     head = Head(8, 6, 4, 2, (0.25, 0.5, 0.75))
-    states, window, start = normal(1, 3, 4, 8), normal(1, 3, 2, 6, seed=1), normal(1, 3, 2, 4, seed=2)
+    states, window, start = normal(1, 3, 4, 8), normal(1, 3, 2, 6, seed=1), normal(1, 3, 2, 4, CANDIDATES, seed=2)
     out = head(states, window, start)
-    torch.testing.assert_close(out[..., 1], start.transpose(-1, -2))
+    torch.testing.assert_close(out[..., 1], start.mean(dim=-1).transpose(-1, -2))
+    one = Head(8, 6, 4, 2, (0.25, 0.5, 0.75), mixture=False)(states, window, start[..., :1])
+    torch.testing.assert_close(one[..., 1], start[..., 0].transpose(-1, -2))
     torch.testing.assert_close(out[..., 2] - out[..., 1], torch.full((1, 3, 4, 2), 0.31326), rtol=0, atol=1e-4)
     with torch.no_grad():
         head.window[1, 5, 3] = 2.0
     moved = head(states, window, start) - out
     torch.testing.assert_close(moved[0, :, 3, 1, 1], 2 * window[0, :, 1, 5])
     assert moved.count_nonzero() == 3 * 3  # of one service, at one time, all quantiles of three nodes
+    with torch.no_grad():
+        head.window.zero_()
+        head.shares.bias[CANDIDATES + 3] = 100.0
+    torch.testing.assert_close(head(states, window, start)[..., 1, 1], start[:, :, 1, :, 3])

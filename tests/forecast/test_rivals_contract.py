@@ -50,7 +50,10 @@ def windows(shape: Shape = SHAPE, batch: int = 4, nodes: int = 5, seed: int = 0)
     values = torch.randn(batch, shape.past, nodes, shape.services, generator=g)
     known = (torch.rand(values.shape, generator=g) < 0.75).float()
     past = torch.randn(batch, shape.past, shape.calendar, generator=g)
-    return Inputs(values * known, known, past, torch.randn(batch, shape.lead, shape.calendar, generator=g))
+    future = torch.randn(batch, shape.lead, shape.calendar, generator=g)
+    seasonal = torch.randn(batch, shape.past + shape.lead, nodes, shape.services, 3, generator=g)
+    there = (torch.rand(seasonal.shape, generator=g) < 0.75).float()
+    return Inputs(values * known, known, seasonal * there, there, past, future)
 
 
 def places(nodes: int = 5, seed: int = 0) -> Geometry:
@@ -117,7 +120,7 @@ def test_not_measured_is_not_zero(make: Network) -> None:
 def test_permuted_nodes_permute_the_forecast(make: Network) -> None:
     network, inputs, geometry = built(make), windows(), places()
     order = torch.tensor([3, 0, 4, 1, 2])
-    moved = inputs._replace(values=inputs.values[:, :, order], known=inputs.known[:, :, order])
+    moved = Inputs(*(part[:, :, order] if part.ndim > 3 else part for part in inputs))
     there = Geometry(order.argsort()[geometry.near[order]], geometry.weight[order])
     expected = forecast(network, inputs, geometry)[:, :, order]
     torch.testing.assert_close(forecast(network, moved, there), expected, rtol=1e-5, atol=1e-5)
@@ -216,7 +219,7 @@ def test_a_table_for_known_nodes() -> None:
     assert network.table.shape == (6, 5, 4)
     inputs, order = windows(), torch.tensor([3, 0, 4, 1, 2])
     nn.init.normal_(network.head.out.weight)
-    moved = inputs._replace(values=inputs.values[:, :, order], known=inputs.known[:, :, order])
+    moved = Inputs(*(part[:, :, order] if part.ndim > 3 else part for part in inputs))
     assert (forecast(network, moved) - forecast(network, inputs)[:, :, order]).abs().max() > 1e-4
     with pytest.raises(UsageError, match="for 5"):
         network(windows(nodes=4), places(4))
@@ -243,7 +246,12 @@ def test_single_task_is_one_network_per_service() -> None:
     network = SingleTask(lambda shape: built(LSTM, shape), SHAPE)
     assert parameter_count(network) == 2 * parameter_count(LSTM(one, SMALL))
     inputs = windows()
-    alone = inputs._replace(values=inputs.values[..., 1:], known=inputs.known[..., 1:])
+    alone = inputs._replace(
+        values=inputs.values[..., 1:],
+        known=inputs.known[..., 1:],
+        seasonal=inputs.seasonal[..., 1:, :],
+        seasonal_known=inputs.seasonal_known[..., 1:, :],
+    )
     torch.testing.assert_close(forecast(network, inputs)[..., 1:, :], forecast(network.tasks[1], alone))
 
 
@@ -259,3 +267,17 @@ def test_parameters_of_the_lstm() -> None:
 def test_default_sizes(make: Network, services: int) -> None:
     shape = Shape(past=24, lead=12, services=services, calendar=4, outputs=3)
     assert 17_000 < parameter_count(make(shape, RivalSize())) < 102_000
+
+
+@every
+def test_seasonally_adjusted(make: Network) -> None:
+    size = RivalSize(width=8, heads=2, dropout=0.0, adjusted=True)
+    inputs = windows()
+    inputs = inputs._replace(seasonal_known=torch.ones_like(inputs.seasonal_known))
+    mean = inputs.seasonal[..., 0]
+    start = forecast(built(make, size=size, learned=False), inputs)[..., 1]
+    off = forecast(built(make, learned=False), inputs._replace(values=inputs.values - mean[:, :6]))[..., 1]
+    torch.testing.assert_close(start, off + mean[:, 6:])  # untrained: the mean of the day, corrected
+    network = built(make, size=size)
+    raised = inputs._replace(values=(inputs.values + 3.0) * inputs.known, seasonal=inputs.seasonal + 3.0)
+    torch.testing.assert_close(forecast(network, raised), forecast(network, inputs) + 3.0, rtol=1e-4, atol=1e-4)

@@ -40,7 +40,8 @@ def pairs(series: Tensor, past: int, lead: int) -> Pairs:
 def forecast(network: nn.Module, past: Tensor, lead: int, geometry: Geometry) -> Tensor:
     calendar = past.new_zeros(len(past), past.shape[1] + lead, 0)
     known = torch.ones_like(past)
-    inputs = Inputs(past, known, calendar[:, : past.shape[1]], calendar[:, past.shape[1] :])
+    nothing = past.new_zeros(len(past), past.shape[1] + lead, *past.shape[2:], 3)
+    inputs = Inputs(past, known, nothing, nothing, calendar[:, : past.shape[1]], calendar[:, past.shape[1] :])
     out: Tensor = network(inputs, geometry)[..., 0]
     return out
 

@@ -30,7 +30,8 @@ def test_last_known() -> None:
     values = torch.tensor([[1.0, NAN, 3.0], [4.0, 5.0, NAN], [NAN, NAN, NAN]]).T[None, :, :, None]
     known = values.isfinite().float()
     empty = torch.zeros(1, 3, 0)
-    inputs = measured(Inputs(values, known, empty, empty))
+    nothing = torch.zeros(1, 3, 3, 1, 3)
+    inputs = measured(Inputs(values, known, nothing, nothing, empty, empty))
     assert inputs.values[0, :, :, 0].T.tolist() == [[1.0, 0.0, 3.0], [4.0, 5.0, 0.0], [0.0, 0.0, 0.0]]
     assert last_known(inputs)[0, :, 0].tolist() == [3.0, 5.0, 0.0]
 

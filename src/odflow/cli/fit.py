@@ -32,11 +32,14 @@ LEARNED = {
     "vae-tme": ("vae_tme", "The same with a variational autoencoder."),
     "wgan-tme": ("wgan_tme", "The same with a Wasserstein GAN."),
 }
+FORECASTERS = {
+    "mstnet": ("mstnet", "Sim-MSTNet, a forecaster of demands or cells that has learnt from simulated networks."),
+}
 HELP = """Learn from past traffic matrices, and write what was learnt to a file.
 
 `odflow estimate --model FILE` estimates with any of them, `odflow sample FILE` draws from the generators. `gaussian`
 and `kl` take a second, and a recent history makes them as good as any; the others train for minutes to hours and
-need torch.
+need torch. `odflow forecast --model FILE` forecasts with `mstnet`.
 """
 EXAMPLES = """For example:
 
@@ -98,6 +101,9 @@ def fit(group: Group) -> App:
         kind = estimators if name.endswith("-tme") else generators
         # their options are the fields of configurations that need torch
         app.command(f"odflow.cli.fit_learned:{function}", name=name, help=text, group=kind, help_epilogue="")
+    for name, (function, text) in FORECASTERS.items():
+        group = Group("Forecasters", sort_key=3)
+        app.command(f"odflow.cli.fit_forecaster:{function}", name=name, help=text, group=group, help_epilogue="")
     return app
 
 
@@ -168,10 +174,10 @@ def train(learner: Learner, files: Files) -> None:
     check_output(files.output, (".safetensors",), [files.history])
     if files.log is not None:
         check_output(files.log, (".csv",), [files.history, files.output])
-    _check_checkpoint(files, console)
+    check_checkpoint(files, console)
     past = read_history(files.history, files.history_unit, files.weeks, console)
     began = not files.checkpoint.exists()
-    with _kept(files, began), console.bar("training") as progress:
+    with kept(files, began), console.bar("training") as progress:
         learner.fit(
             past,
             checkpoint=files.checkpoint,
@@ -194,7 +200,8 @@ def provenance(learner: Learner) -> dict[str, Any]:
     return dict(generator.provenance_)
 
 
-def _check_checkpoint(files: Files, console: Console) -> None:
+def check_checkpoint(files: Files, console: Console) -> None:
+    """Refuse to overwrite an unfinished training."""
     check_output(files.checkpoint, (".safetensors",), [files.history])
     if files.checkpoint.exists() and not files.resume:
         raise UsageError(
@@ -206,7 +213,7 @@ def _check_checkpoint(files: Files, console: Console) -> None:
 
 
 @contextmanager
-def _kept(files: Files, began: bool) -> Iterator[None]:
+def kept(files: Files, began: bool) -> Iterator[None]:
     """Say how to go on after an interrupt; drop the checkpoint of a training that leads nowhere."""
     try:
         yield

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from odflow.evaluate.forecast_choice import Choice
+    from odflow.forecast.base import Forecaster
 
 _SHOWN = 4  # leads in the table
 
@@ -29,6 +30,7 @@ def forecast(
     output: opt.Output,
     lead: Annotated[int, Parameter(name="--lead", validator=validators.Number(gte=1))] = 12,
     method: str = "auto",
+    model: Path | None = None,
     quantiles: Annotated[tuple[float, ...], Parameter(converter=opt.floats, accepts_keys=False, n_tokens=1)] = (),
     plot: Plot = None,
     json: opt.Json = False,
@@ -38,13 +40,15 @@ def forecast(
     """Forecast traffic matrices, or the cells of a cellular network, from their past.
 
     Every method is tried out on the last days of the history; the best one there makes the forecast, and its errors
-    there say how sure it is.
+    there say how sure it is. One of them, `sim-mstnet`, is a neural network that has learnt from simulated networks
+    (needs torch; at most 24 intervals). `odflow fit mstnet` teaches it more about one's own.
 
     For example:
 
         odflow forecast tm.nc --lead 12 -o next.nc
         odflow forecast tm.nc --lead 288 --quantiles 0.05,0.5,0.95 -o next.nc --plot next.png
         odflow forecast cells.csv --lead 24 --method seasonal-ewma -o next.csv
+        odflow forecast tm.nc --lead 12 --model model.safetensors -o next.nc
 
     Parameters
     ----------
@@ -53,25 +57,34 @@ def forecast(
     lead : int
         Intervals to forecast.
     method : str
-        `auto`, or one of last, day-before, week-before, average, ewma, seasonal-ewma, ridge, trees.
+        `auto`, or one of last, day-before, week-before, average, ewma, seasonal-ewma, ridge, trees, sim-mstnet.
+    model : Path
+        Forecast by what `odflow fit mstnet` wrote; its errors are those on the last days of the history.
     quantiles : tuple
         Levels to write instead of the middle, separated by commas, such as `0.05,0.5,0.95`.
     """
-    from odflow.evaluate.forecast_choice import METHODS, choose, with_quantiles
+    from odflow.evaluate.forecast_choice import METHODS, choose, tried, with_quantiles
 
     console = Console(quiet or json)
     if method != "auto" and method not in METHODS:
         raise UsageError(f"unknown method '{method}'; methods are auto, {', '.join(METHODS)}")
-    past, cells = _past(history)
+    if model is not None and method != "auto":
+        raise UsageError("--model or --method, not both")
+    past, cells = read_past(history)
     check_output(output, (".nc", ".zarr", ".csv") if cells else ARRAYS, [history])
     check_plot(plot, [history, output])
     if cells and quantiles:
         raise UsageError("quantiles of cells cannot be written yet; leave --quantiles out")
-    series = _series(past, cells)
+    series = series_of(past, cells)
     with console.steps() as step:
-        choice = choose(series, lead, tuple(METHODS) if method == "auto" else (method,), progress=step)
+        if model is not None:
+            fitted = _loaded(model)
+            choice = tried(series, lead, {model.name: fitted})
+        else:
+            choice = choose(series, lead, tuple(METHODS) if method == "auto" else (method,), progress=step)
+            fitted = METHODS[choice.method](lead).fit(series)
         step(f"forecasting by {choice.method}")
-        found = METHODS[choice.method](lead).fit(series).predict(series, lead)
+        found = fitted.predict(series, lead)
         usual = np.nan_to_num(series.mean("time").values)
         bands = with_quantiles(found, choice, quantiles or (0.05, 0.95), usual)
     result = _back(bands if quantiles else found, past, cells)
@@ -85,7 +98,7 @@ def forecast(
     _tell(console, choice)
 
 
-def _past(name: str) -> tuple[xr.DataArray, bool]:
+def read_past(name: str) -> tuple[xr.DataArray, bool]:
     """The history, and whether it is of cells."""
     from odflow.traffic.cells import read_cells
     from odflow.traffic.files import read_demands
@@ -101,7 +114,8 @@ def _past(name: str) -> tuple[xr.DataArray, bool]:
             raise error from None
 
 
-def _series(past: xr.DataArray, cells: bool) -> xr.DataArray:
+def series_of(past: xr.DataArray, cells: bool) -> xr.DataArray:
+    """Series of cells, or of all demands."""
     from odflow.traffic.series import from_cells, from_tms
 
     if not cells and set(past.dims) != {"time", "origin", "destination"}:
@@ -109,6 +123,16 @@ def _series(past: xr.DataArray, cells: bool) -> xr.DataArray:
             f"history has the dimensions {', '.join(map(str, past.dims))}, expected time, origin, destination"
         )
     return from_cells(past) if cells else from_tms(past, flows=True)
+
+
+def _loaded(model: Path) -> Forecaster:
+    from odflow.estimate.store import load
+    from odflow.forecast.base import Forecaster
+
+    found = load(model)
+    if not isinstance(found, Forecaster):
+        raise UsageError(f"{model} holds a {type(found).__name__}, which does not forecast; use odflow fit mstnet")
+    return found
 
 
 def _back(found: xr.DataArray, past: xr.DataArray, cells: bool) -> xr.DataArray:

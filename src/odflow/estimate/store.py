@@ -28,6 +28,7 @@ _CLASSICAL: dict[str, type[Estimator]] = {
     cls.__name__: cls for cls in (Gravity, Tomogravity, KLProjection, GaussianPosterior)
 }
 _GENERATIVE = ("DDPMTME", "VAETME", "WGANTME")
+_FORECASTER = "SimMSTNet"
 
 
 def save(estimator: Estimator, path: str | Path) -> None:
@@ -59,7 +60,7 @@ def load(path: str | Path) -> Any:
 
     Returns
     -------
-    Estimator or TrafficGenerator
+    Estimator, TrafficGenerator or SimMSTNet
         As its file says.
 
     Raises
@@ -72,7 +73,7 @@ def load(path: str | Path) -> Any:
         If the model needs torch and it is not installed.
     """
     model = read_model(path)
-    if model.kind in _GENERATORS + _GENERATIVE and not find_spec("torch"):
+    if model.kind in (*_GENERATORS, *_GENERATIVE, _FORECASTER) and not find_spec("torch"):
         raise needs_torch(f"{path}: {model.kind}")
     try:
         return _restored(model)
@@ -91,6 +92,10 @@ def _restored(model: ModelFile) -> Any:
         from odflow.estimate.generative import restore
 
         return restore(model)
+    if model.kind == _FORECASTER:
+        from odflow.forecast.saved import restored
+
+        return restored(model)
     if model.kind == "TrainingCheckpoint":
         raise OdflowError("it is the checkpoint of a training that can be resumed, not yet a model")
     raise OdflowError(f"its kind, {model.kind}, is unknown to this version of odflow")

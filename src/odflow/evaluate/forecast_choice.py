@@ -10,11 +10,13 @@ import numpy as np
 import xarray as xr
 
 from odflow.errors import DataError, MissingDependencyError, UsageError
-from odflow.evaluate.rolling import rolling
+from odflow.evaluate.rolling import Rolling, rolling
 from odflow.forecast.base import Forecaster, check_series
 from odflow.forecast.features import floors
+from odflow.forecast.mstnet_config import MSTNetConfig
 from odflow.forecast.pooled import PooledRidge, PooledTrees
 from odflow.forecast.simple import EWMA, HistoricalAverage, LastValue, SeasonalEWMA, SeasonalNaive
+from odflow.lazy import from_torch
 from odflow.simulate.span import DAY_S
 
 if TYPE_CHECKING:
@@ -33,10 +35,19 @@ METHODS: dict[str, Callable[[int], Forecaster]] = {
     "trees": lambda lead: PooledTrees(
         lead=lead, only=some_leads(lead), rows=20_000, trees=60, leaves=15, learning_rate=0.15
     ),
+    "sim-mstnet": lambda lead: _network(lead),
 }
 _MOST_LEADS = 6
 _FEW, _LEAST_SPREAD = 10, 0.1  # targets of a series for a spread of its own; that relative to the median one
 _TEST_DAYS = 7.0
+
+
+def _network(lead: int) -> Forecaster:
+    """The network that comes with odflow, as it learnt from simulation."""
+    network: Forecaster = from_torch("odflow.forecast.sim_mstnet", "SimMSTNet")(fine_tune=False)
+    if lead > MSTNetConfig().lead:
+        raise DataError(f"sim-mstnet forecasts at most {MSTNetConfig().lead} intervals; {lead} were asked for")
+    return network
 
 
 def some_leads(lead: int) -> tuple[int, ...]:
@@ -100,26 +111,41 @@ def choose(
     for name in methods:
         if name not in METHODS:
             raise UsageError(f"unknown method '{name}'; methods are {', '.join(METHODS)}")
+    test = _last_days(history, lead)
+    forecasters: dict[str, Forecaster] = {}
+    for name in methods:
+        if progress:
+            progress(name)
+        try:
+            forecasters[name] = METHODS[name](lead).fit(test.history)
+        except (DataError, MissingDependencyError):
+            if len(methods) == 1:
+                raise
+    return _compared(test, forecasters)
+
+
+def tried(history: xr.DataArray, lead: int, fitted: Mapping[str, Forecaster]) -> Choice:
+    """The same with forecasters that are fitted already, if not on these very days."""
+    return _compared(_last_days(history, lead), fitted)
+
+
+def _last_days(history: xr.DataArray, lead: int) -> Rolling:
     series = check_series(history)
     steps = series.sizes["time"]
     length = int(min(steps // 5, _TEST_DAYS * DAY_S / float(series.attrs["interval_s"])))
     if length < 1 or steps - length - lead < 2:
         raise DataError(f"{steps} intervals are too few to try out forecasts of {lead} of them on")
-    test = rolling(series, series["time"].values[steps - length], some_leads(lead))
-    forecasts: dict[str, dict[int, Floats]] = {}
-    for name in methods:
-        if progress:
-            progress(name)
-        try:
-            forecasts[name] = test.forecast(METHODS[name](lead).fit(test.history))
-        except (DataError, MissingDependencyError):
-            continue
+    return rolling(series, series["time"].values[steps - length], some_leads(lead))
+
+
+def _compared(test: Rolling, forecasters: Mapping[str, Forecaster]) -> Choice:
+    forecasts = {name: test.forecast(one) for name, one in forecasters.items()}
     wape = {name: _errors(found, test.truth) for name, found in forecasts.items()}
     wape = {name: found for name, found in wape.items() if np.isfinite(list(found.values())).all()}
     if not wape:
         raise DataError("no method can be tried out on this history; it holds too few values")
     best = min(wape, key=lambda name: float(np.mean(list(wape[name].values()))))
-    return Choice(best, wape, test.leads, length, *_ratios(forecasts[best], test.truth))
+    return Choice(best, wape, test.leads, len(test.targets), *_ratios(forecasts[best], test.truth))
 
 
 def _errors(forecasts: Mapping[int, Floats], truth: Floats) -> dict[int, float]:

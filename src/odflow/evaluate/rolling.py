@@ -36,11 +36,14 @@ class Rolling:
         Index of the first target; all from there to the end are targets.
     leads : tuple of int
         1 = the next interval.
+    every : int
+        Only each so many-th interval is a target.
     """
 
     series: xr.DataArray
     first: int
     leads: tuple[int, ...]
+    every: int = 1
 
     @property
     def history(self) -> xr.DataArray:
@@ -50,31 +53,31 @@ class Rolling:
     @property
     def targets(self) -> Ints:
         """Indices that are forecast."""
-        return np.arange(self.first, self.series.sizes["time"])
+        return np.arange(self.first, self.series.sizes["time"], self.every)
 
     @property
     def truth(self) -> Floats:
         """What came, shape (targets, N, S)."""
-        return np.asarray(self.series.values[self.first :], dtype=float)
+        return np.asarray(self.series.values[self.targets], dtype=float)
 
     @property
     def days(self) -> Ints:
         """Day of each target, for a bootstrap."""
-        time = self.series["time"].values[self.first :]
+        time = self.series["time"].values[self.targets]
         return np.asarray((time - time[0]) // np.timedelta64(1, "D"), dtype=np.int64)
 
     def forecast(self, forecaster: Forecaster) -> dict[int, Floats]:
         """Forecasts of all targets by a fitted forecaster, (targets, N, S) for each lead."""
-        steps, most = self.series.sizes["time"], max(self.leads)
+        most, targets = max(self.leads), self.targets
         later = _extended(self.series, most - 1)
         out = {lead: np.empty(self.truth.shape) for lead in self.leads}
-        for begin in range(self.first - most + 1, steps, _AT_ONCE):
-            origins = np.arange(begin, min(begin + _AT_ONCE, steps))
-            found = forecaster.predict_at(later, origins, most, only=self.leads)
+        origins = np.unique(np.concatenate([targets - lead + 1 for lead in self.leads]))
+        for begin in range(0, len(origins), _AT_ONCE):
+            some = origins[begin : begin + _AT_ONCE]
+            found = forecaster.predict_at(later, some, most, only=self.leads)
             for k, (lead, kept) in enumerate(out.items()):
-                place = origins + lead - 1 - self.first
-                inside = (place >= 0) & (place < len(kept))
-                kept[place[inside]] = found[inside, k]
+                inside = np.isin(some + lead - 1, targets)
+                kept[np.searchsorted(targets, some[inside] + lead - 1)] = found[inside, k]
         return out
 
     def scores(self, forecasts: dict[int, Floats]) -> dict[int, ForecastScore]:
@@ -84,7 +87,9 @@ class Rolling:
         return {lead: score_forecast(found, self.truth, naive) for lead, found in forecasts.items()}
 
 
-def rolling(series: xr.DataArray, first: np.datetime64, leads: tuple[int, ...], *, days: float = 0.0) -> Rolling:
+def rolling(
+    series: xr.DataArray, first: np.datetime64, leads: tuple[int, ...], *, days: float = 0.0, every: int = 1
+) -> Rolling:
     """Set up rolling origins.
 
     Parameters
@@ -95,6 +100,8 @@ def rolling(series: xr.DataArray, first: np.datetime64, leads: tuple[int, ...], 
     leads : tuple of int
     days : float
         Days of history before the first origin that are known; 0 = all.
+    every : int
+        Only each so many-th interval is a target.
 
     Raises
     ------
@@ -112,7 +119,7 @@ def rolling(series: xr.DataArray, first: np.datetime64, leads: tuple[int, ...], 
             raise DataError(f"{days:g} days before the first origin are more than there are")
         series = series[cut - length :]
         begin -= cut - length
-    return Rolling(series, begin, leads)
+    return Rolling(series, begin, leads, every)
 
 
 def _extended(series: xr.DataArray, count: int) -> xr.DataArray:

@@ -1,10 +1,39 @@
-"""Forecasting: several services of the nodes of a network at once, from little data."""
+"""Forecasting: several services of the nodes of a network at once, from little data.
 
-from odflow.forecast.base import Forecaster as Forecaster
-from odflow.forecast.pooled import PooledRidge as PooledRidge
-from odflow.forecast.pooled import PooledTrees as PooledTrees
-from odflow.forecast.simple import EWMA as EWMA
-from odflow.forecast.simple import HistoricalAverage as HistoricalAverage
-from odflow.forecast.simple import LastValue as LastValue
-from odflow.forecast.simple import SeasonalEWMA as SeasonalEWMA
-from odflow.forecast.simple import SeasonalNaive as SeasonalNaive
+``SimMSTNet`` and what makes it need torch; the rest does not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from odflow.forecast.base import Forecaster
+from odflow.forecast.mstnet_config import MSTNetConfig
+from odflow.forecast.pooled import PooledRidge, PooledTrees
+from odflow.forecast.simple import EWMA, HistoricalAverage, LastValue, SeasonalEWMA, SeasonalNaive
+from odflow.lazy import from_torch
+
+if TYPE_CHECKING:
+    from odflow.forecast.learned import NetworkForecaster as NetworkForecaster
+    from odflow.forecast.sim_mstnet import SimMSTNet as SimMSTNet
+
+_LEARNED = {"NetworkForecaster": "odflow.forecast.learned", "SimMSTNet": "odflow.forecast.sim_mstnet"}
+
+__all__ = [
+    "EWMA",
+    "Forecaster",
+    "HistoricalAverage",
+    "LastValue",
+    "MSTNetConfig",
+    "PooledRidge",
+    "PooledTrees",
+    "SeasonalEWMA",
+    "SeasonalNaive",
+    *_LEARNED,
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LEARNED:
+        raise AttributeError(f"module 'odflow.forecast' has no attribute '{name}'")
+    return from_torch(_LEARNED[name], name)

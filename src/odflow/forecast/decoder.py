@@ -15,7 +15,7 @@ from odflow.forecast.probsparse import MultiHead
 class Decoder(nn.Module):
     """From the last part of the window and placeholders of the horizon to states of the horizon.
 
-    Placeholders are the naive forecast, marked as not known, plus a mixture of the window's states, which is learnt for
+    Placeholders are a simple forecast, marked as not known, plus a mixture of the window's states, which is learnt for
     each interval of the horizon. Informer's are zeros, but attention takes long to find out which interval of the
     window tells about which one of the horizon.
 
@@ -48,12 +48,12 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(DecoderLayer(width, heads, factor, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, values: Tensor, known: Tensor, calendar: Tensor, memory: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, calendar: Tensor, memory: Tensor) -> Tensor:
         """Decode.
 
         Parameters
         ----------
-        values, known : Tensor, shape (B, N, L, G)
+        tokens : Tensor, shape (B, N, L, F)
         calendar : Tensor, shape (B, L, C)
         memory : Tensor, shape (B, N, P, D)
             The encoded window.
@@ -63,7 +63,7 @@ class Decoder(nn.Module):
         Tensor, shape (B, N, H, D)
         """
         window = memory.flatten(0, 1)
-        x = self.embedding(values, known, calendar).flatten(0, 1)
+        x = self.embedding(tokens, calendar).flatten(0, 1)
         ahead = x[:, self.start :] + self.mixture(window.transpose(-1, -2)).transpose(-1, -2)
         x = torch.cat([x[:, : self.start], ahead], dim=1)
         for number, layer in enumerate(self.layers, 1):

@@ -40,12 +40,12 @@ class TimeConv(nn.Module):
 
 
 class Embedding(nn.Module):
-    """States of intervals from measured values, what is known of them, and the calendar.
+    """States of intervals from what is known of them, and the calendar.
 
     Parameters
     ----------
-    services : int
-        G, services seen together.
+    channels : int
+        F, numbers of an interval.
     calendar : int
         C.
     length : int
@@ -54,27 +54,16 @@ class Embedding(nn.Module):
         D.
     """
 
-    def __init__(self, services: int, calendar: int, length: int, width: int) -> None:
+    def __init__(self, channels: int, calendar: int, length: int, width: int) -> None:
         super().__init__()
-        self.values = TimeConv(2 * services, width)
+        self.values = TimeConv(channels, width)
         self.calendar = nn.Linear(calendar, width, bias=False)
         self.position = nn.Parameter(torch.empty(length, width))
         nn.init.normal_(self.position, std=_POSITION)
 
-    def forward(self, values: Tensor, known: Tensor, calendar: Tensor) -> Tensor:
-        """Embed.
-
-        Parameters
-        ----------
-        values, known : Tensor, shape (B, N, L, G)
-            Zero where not known.
-        calendar : Tensor, shape (B, L, C)
-
-        Returns
-        -------
-        Tensor, shape (B, N, L, D)
-        """
-        own: Tensor = self.values(torch.cat([values, known], dim=-1))
+    def forward(self, tokens: Tensor, calendar: Tensor) -> Tensor:
+        """Embed tokens (B, N, L, F) with the calendar (B, L, C); shape (B, N, L, D)."""
+        own: Tensor = self.values(tokens)
         common: Tensor = self.calendar(calendar) + self.position
         return own + common[:, None]
 

@@ -21,8 +21,17 @@ class Plain(nn.Module):
         self.network = network
 
     def forward(
-        self, values: Tensor, known: Tensor, past: Tensor, future: Tensor, near: Tensor, weight: Tensor
+        self,
+        values: Tensor,
+        known: Tensor,
+        seasonal: Tensor,
+        seasonal_known: Tensor,
+        past: Tensor,
+        future: Tensor,
+        near: Tensor,
+        weight: Tensor,
     ) -> Tensor:
         """Forecast (B, H, N, S, Q); arguments as in Inputs and Geometry."""
-        out: Tensor = self.network(Inputs(values, known, past, future), Geometry(near, weight))
+        inputs = Inputs(values, known, seasonal, seasonal_known, past, future)
+        out: Tensor = self.network(inputs, Geometry(near, weight))
         return out

@@ -40,6 +40,11 @@ class Inputs(NamedTuple):
         About zero mean and unit spread per series; 0 where nothing was measured.
     known : Tensor, shape (B, P, N, S)
         1 where measured, else 0.
+    seasonal : Tensor, shape (B, P + H, N, S, 3)
+        What was there at the same time of day, for the window and for what is to be forecast: the mean of up to seven
+        days before, the day before, the week before; scaled like the values, 0 where not known.
+    seasonal_known : Tensor, shape (B, P + H, N, S, 3)
+        1 where known, else 0.
     past : Tensor, shape (B, P, C)
         Calendar features of the window,
     future : Tensor, shape (B, H, C)
@@ -48,6 +53,8 @@ class Inputs(NamedTuple):
 
     values: Tensor
     known: Tensor
+    seasonal: Tensor
+    seasonal_known: Tensor
     past: Tensor
     future: Tensor
 
@@ -61,6 +68,8 @@ class Geometry(NamedTuple):
         Neighbours of each node, the node itself first.
     weight : Tensor, shape (N, K)
         How near they are, from 1 (the node itself) down to 0, which fills up where there are fewer than K.
+
+    ``MSTNet`` also takes (B, N, K), a geometry for each sample.
     """
 
     near: Tensor

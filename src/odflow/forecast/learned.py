@@ -12,13 +12,14 @@ from torch import Tensor, nn
 
 from odflow.errors import DataError, UsageError
 from odflow.forecast.base import Forecaster, check_series
-from odflow.forecast.features import floors, logs
+from odflow.forecast.difficulty import difficulty
 from odflow.forecast.inputs import Geometry, Inputs, Shape
 from odflow.forecast.loss_weights import LossWeights
 from odflow.forecast.losses import per_task, pinball, weighted
 from odflow.forecast.mstnet_config import MSTNetConfig
-from odflow.forecast.surroundings import CALENDAR, calendar, geometry_of
-from odflow.training import Progress, Update, train
+from odflow.forecast.surroundings import CALENDAR, geometry_of
+from odflow.forecast.windows import Scale, Windows
+from odflow.training import Progress, Trained, Update, train
 from odflow.training.task import adam
 
 if TYPE_CHECKING:
@@ -27,68 +28,59 @@ if TYPE_CHECKING:
     from odflow.forecast.base import Floats, Ints, Times
 
 _AT_ONCE = 64  # windows in a forecast
+_SERIES = 20_000  # series in them at most
+_TRIED = 500  # origins that simple forecasts are tried on
 _HELD_OUT = 6  # one origin of so many, the last ones, to stop early by
-_SMALL = 1e-6
 
 
-class Windows:
-    """Scaled series on the CPU, cut into windows.
+class ForecastTask:
+    """Learns a network from origins, a loss for each service, weighted.
 
     Parameters
     ----------
-    scaled : array, shape (T, N, S)
-        NaN = missing.
-    time : datetime64, shape (at least T,)
-    past, lead : int
+    network : Module
+    windows : Windows
+    importance : Tensor, shape (H, N, S)
+        Weights of leads and series.
+    geometry : Geometry
+    config : MSTNetConfig
+    until : int
+        Nothing from this index on is a target of training; validation has what is after it.
     """
 
-    def __init__(self, scaled: Floats, time: Times, past: int, lead: int) -> None:
-        self.known = torch.from_numpy(np.isfinite(scaled)).float()
-        self.values = torch.from_numpy(np.nan_to_num(scaled)).float()
-        self.calendar = torch.from_numpy(calendar(time)).float()
-        self.past, self.lead = past, lead
-
-    def inputs(self, origins: Tensor) -> Inputs:
-        """What networks see at origins (B,); what is before the beginning counts as missing."""
-        index = origins[:, None] - self.past + torch.arange(self.past)
-        there = (index >= 0).float()[:, :, None, None]
-        place = index.clamp(min=0)
-        ahead = (origins[:, None] + torch.arange(self.lead)).clamp(max=len(self.calendar) - 1)
-        return Inputs(self.values[place] * there, self.known[place] * there, self.calendar[place], self.calendar[ahead])
-
-    def targets(self, origins: Tensor) -> tuple[Tensor, Tensor]:
-        """What came (B, H, N, S), and where it is known."""
-        index = origins[:, None] + torch.arange(self.lead)
-        inside = (index < len(self.values)).float()[:, :, None, None]
-        place = index.clamp(max=len(self.values) - 1)
-        return self.values[place], self.known[place] * inside
-
-
-class _Task:
-    """Learns a network from origins, a loss for each service, weighted."""
-
-    def __init__(self, network: nn.Module, windows: Windows, geometry: Geometry, config: MSTNetConfig) -> None:
-        self.network, self.windows, self.geometry, self.config = network, windows, geometry, config
+    def __init__(
+        self,
+        network: nn.Module,
+        windows: Windows,
+        importance: Tensor,
+        geometry: Geometry,
+        config: MSTNetConfig,
+        until: int,
+    ) -> None:
+        self.network, self.windows, self.config, self.until = network, windows, config, until
+        self.geometry, self.importance = geometry, importance
         services = windows.values.shape[2]
         self.weights = LossWeights(services, config.smoothing, config.temperature, config.dynamic_weights)
         self.modules: dict[str, nn.Module] = {"network": network, "weights": self.weights}
         self.optimizers: dict[str, torch.optim.Optimizer] = {
             "network": adam(network.parameters(), config.learning_rate)
         }
+        self.start = [parameter.detach().clone() for parameter in network.parameters()] if config.anchor else []
 
-    def losses(self, origins: Tensor) -> Tensor:
+    def losses(self, origins: Tensor, until: int | None = None) -> Tensor:
         """Mean pinball loss by service, (S,)."""
         device = self.weights.first.device
         inputs = Inputs(*(part.to(device) for part in self.windows.inputs(origins.cpu())))
-        target, known = (part.to(device) for part in self.windows.targets(origins.cpu()))
+        target, known = (part.to(device) for part in self.windows.targets(origins.cpu(), until))
         geometry = Geometry(*(part.to(device) for part in self.geometry))
-        return per_task(pinball(self.network(inputs, geometry), target, known, self.config.quantiles), known)
+        errors = pinball(self.network(inputs, geometry), target, known, self.config.quantiles)
+        return per_task(errors * self.importance.to(device), known)
 
     def step(self, batch: Tensor, step: int, generator: torch.Generator, update: Update) -> dict[str, Tensor]:
         """See :class:`odflow.training.task.Task`."""
-        losses = self.losses(batch)
+        losses = self.losses(batch, self.until)
         weights = self.weights.update(losses)
-        update("network", weighted(losses, weights))
+        update("network", weighted(losses, weights) + self.config.anchor * self._distance())
         named = {f"loss {k}": torch.nan_to_num(loss.detach()) for k, loss in enumerate(losses)}
         return named | {f"weight {k}": weight for k, weight in enumerate(weights)}
 
@@ -96,6 +88,12 @@ class _Task:
         """Mean loss over services, all alike."""
         parts = [self.losses(part) for part in data.split(_AT_ONCE)]
         return float(torch.stack(parts).nanmean())
+
+    def _distance(self) -> Tensor | float:
+        if not self.start:
+            return 0.0
+        pairs = zip(self.network.parameters(), self.start, strict=True)
+        return torch.stack([(now - then.to(now.device)).square().sum() for now, then in pairs]).sum()
 
 
 class NetworkForecaster(Forecaster):
@@ -117,7 +115,11 @@ class NetworkForecaster(Forecaster):
     network_ : Module
     parameters_ : int
         Numbers learnt.
+    trained_ : Trained
+        How the training went.
     """
+
+    trained_ = Trained(0, {}, None, False, 0.0)
 
     def __init__(self, build: Callable[[Shape], nn.Module], config: MSTNetConfig) -> None:
         self.build, self.config = build, config
@@ -137,41 +139,37 @@ class NetworkForecaster(Forecaster):
         return super().fit(history)
 
     def _learn(self, x: Floats, time: Times) -> None:
-        config = self.config
-        self._fit_scale(x)
-        windows = Windows(self._scaled(x), time, config.past, config.lead)
-        first, last = min(config.past, max(1, len(x) // 2)), len(x) - config.lead
-        if last <= first:
-            raise DataError(f"{len(x)} intervals are too few for windows of {config.past} and {config.lead} of them")
-        origins = torch.arange(first, last + 1)
-        shape = Shape(
-            past=config.past,
-            lead=config.lead,
-            services=x.shape[2],
-            calendar=CALENDAR,
-            outputs=len(config.quantiles),
-        )
+        self.scale_ = Scale.of(x)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
-            self.network_ = self.build(shape)
+            torch.manual_seed(self.config.seed)
+            self.network_ = self.build(self.shape(x.shape[2]))
         self.parameters_ = sum(p.numel() for p in self.network_.parameters())
-        held = max(1, len(origins) // _HELD_OUT) if config.patience else 0
-        task = _Task(self.network_, windows, self.geometry_, config)
+        self._train(self._windows(x, time))
+
+    def shape(self, services: int) -> Shape:
+        """Sizes of a network for so many services."""
+        config = self.config
+        return Shape(
+            past=config.past, lead=config.lead, services=services, calendar=CALENDAR, outputs=len(config.quantiles)
+        )
+
+    def _train(self, windows: Windows) -> None:
+        config, steps = self.config, len(windows.values)
+        origins = torch.arange(max(1, min(config.past, steps // 4)), steps)
+        if len(origins) < _HELD_OUT:
+            raise DataError(f"{steps} intervals are too few to learn from")
+        held = len(origins) // _HELD_OUT if config.patience else 0
         kept, later = origins[: len(origins) - held], origins[len(origins) - held :]
-        train(task, kept, config, validation=later if held else None, **self._options)  # type: ignore[arg-type]
+        importance = torch.from_numpy(self.scale_.importance).float()
+        importance = importance / difficulty(windows, origins[:: max(1, len(origins) // _TRIED)], importance)[:, None]
+        task = ForecastTask(self.network_, windows, importance, self.geometry_, config, steps - held)
+        self.trained_ = self._fitted(task, kept, later if held else None)
 
-    def _fit_scale(self, x: Floats) -> None:
-        known = np.isfinite(x)
-        count = np.maximum(known.sum(axis=0), 1)
-        mean = np.where(known, x, 0.0).sum(axis=0) / count
-        self.floor_ = floors(mean)
-        log = np.where(known, logs(np.nan_to_num(x), self.floor_), 0.0)
-        self.middle_ = log.sum(axis=0) / count
-        off = np.where(known, log - self.middle_, 0.0)
-        self.spread_ = np.maximum(np.sqrt((off**2).sum(axis=0) / count), _SMALL)
+    def _fitted(self, task: ForecastTask, kept: Tensor, later: Tensor | None) -> Trained:
+        return train(task, kept, self.config, validation=later, **self._options)  # type: ignore[arg-type]
 
-    def _scaled(self, x: Floats) -> Floats:
-        return np.asarray((logs(x, self.floor_) - self.middle_) / self.spread_)
+    def _windows(self, x: Floats, time: Times) -> Windows:
+        return Windows(self.scale_.scaled(x), time, self.config.past, self.config.lead, self.day)
 
     def ahead(self, x: Floats, time: Times, origins: Ints, lead: int) -> Floats:
         """See :class:`Forecaster`."""
@@ -190,17 +188,17 @@ class NetworkForecaster(Forecaster):
         """
         if lead > self.config.lead:
             raise UsageError(f"lead is {lead}, this network was made for at most {self.config.lead}")
-        if x.shape[1:] != self.floor_.shape:
-            raise DataError(f"{x.shape[1:]} nodes and services, learnt from {self.floor_.shape}")
-        windows = Windows(self._scaled(x), time, self.config.past, self.config.lead)
+        if x.shape[1:] != self.scale_.floor.shape:
+            raise DataError(f"{x.shape[1:]} nodes and services, learnt from {self.scale_.floor.shape}")
+        windows = self._windows(x, time)
         device = next(self.network_.parameters()).device
         geometry = Geometry(*(part.to(device) for part in self.geometry_))
         out = np.empty((len(origins), lead, *x.shape[1:], len(self.config.quantiles)))
+        size = max(1, min(_AT_ONCE, _SERIES // (x.shape[1] * x.shape[2])))
         with torch.no_grad():
-            for begin in range(0, len(origins), _AT_ONCE):
-                part = torch.from_numpy(origins[begin : begin + _AT_ONCE])
+            for begin in range(0, len(origins), size):
+                part = torch.from_numpy(origins[begin : begin + size])
                 inputs = Inputs(*(one.to(device) for one in windows.inputs(part)))
                 found = self.network_(inputs, geometry)[:, :lead].double().cpu().numpy()
-                log = found * self.spread_[..., None] + self.middle_[..., None]
-                out[begin : begin + _AT_ONCE] = np.maximum(np.exp(log) - self.floor_[..., None], 0.0)
+                out[begin : begin + size] = self.scale_.back(found)
         return out

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 
 import torch
@@ -15,12 +17,14 @@ from odflow.forecast.embedding import ConvBlock, Embedding
 from odflow.forecast.heads import Head
 from odflow.forecast.inputs import Geometry, Inputs, Shape
 from odflow.forecast.mstnet_config import MSTNetConfig
-from odflow.forecast.naive import last_known, naive
+from odflow.forecast.naive import candidates, last_known
 from odflow.forecast.pieces import all_by_nodes, by_nodes
 from odflow.forecast.spatial import SpatialAttention
 from odflow.forecast.task_attention import TaskAttention
 
-__all__ = ["MSTNet"]
+__all__ = ["MSTNet", "untied"]
+
+_CHANNELS = 8  # of an interval and a service: value, three seasonal ones, and whether each is known
 
 
 class MSTNet(nn.Module):
@@ -28,10 +32,13 @@ class MSTNet(nn.Module):
 
     Each task has a branch of its own: an encoder, whose layers convolve along time and attend to neighbouring nodes,
     a decoder and a head. After each layer of the encoders, attention between tasks selects what they share. With hard
-    sharing one branch sees all tasks, and only its last layer tells them apart.
+    sharing one branch sees all tasks, and only its last layer tells them apart. With tied sharing each task has a
+    branch, but all branches the same parameters: such a network takes any number of services.
 
-    An untrained network forecasts what ``naive`` does, with quantiles around it; initial weights are drawn from
-    torch's global generator, as those of all modules.
+    All is relative to the last known value of each series, so that the level of traffic does not matter. A forecast is
+    a mixture of simple ones, see :func:`~odflow.forecast.naive.candidates`, with shares that depend on what was seen,
+    plus corrections. That of an untrained network is their mean, with quantiles around it. Initial weights are drawn
+    from torch's global generator, as those of all modules.
 
     Parameters
     ----------
@@ -48,16 +55,17 @@ class MSTNet(nn.Module):
         super().__init__()
         _check(shape, config)
         self.shape, self.config = shape, config
-        self.groups = [[*range(shape.services)]] if config.sharing == "hard" else [[k] for k in range(shape.services)]
         numbers = count()
 
         def dropout() -> Dropout:
             return Dropout(config.dropout, config.seed, next(numbers))
 
-        self.branches = nn.ModuleList(Branch(shape, config, len(group), dropout) for group in self.groups)
-        attentions = config.layers if config.tasks_attend and shape.services > 1 else 0
+        together = shape.services if config.sharing == "hard" else 1
+        copies = shape.services if config.sharing in ("soft", "none") else 1
+        self.branches = nn.ModuleList(Branch(shape, config, together, dropout) for _ in range(copies))
+        attentions = config.layers if config.tasks_attend and (shape.services > 1 or config.sharing == "tied") else 0
         self.between = nn.ModuleList(
-            TaskAttention(shape.services, config.width, config.heads, dropout()) for _ in range(attentions)
+            TaskAttention(copies, config.width, config.heads, dropout()) for _ in range(attentions)
         )
 
     def forward(self, inputs: Inputs, geometry: Geometry) -> Tensor:
@@ -66,7 +74,7 @@ class MSTNet(nn.Module):
         Parameters
         ----------
         inputs : Inputs
-            What stands in `values` where nothing is known has no influence.
+            What stands in `values` and `seasonal` where nothing is known has no influence.
         geometry : Geometry
             Columns beyond the configuration's `neighbours` are not used.
 
@@ -75,21 +83,29 @@ class MSTNet(nn.Module):
         Tensor, shape (B, H, N, S, Q)
             Quantiles in rising order.
         """
-        near = Geometry(*(part[:, : self.config.neighbours] for part in geometry))
-        known = inputs.known.movedim(1, -1)
-        values = torch.where(known > 0, inputs.values.movedim(1, -1), 0.0)
-        parts = [(values[:, :, group], known[:, :, group]) for group in self.groups]
-        branches: list[Branch] = list(self.branches)  # type: ignore[arg-type]
-        states = [branch.embed(*part, inputs.past) for branch, part in zip(branches, parts, strict=True)]
+        near = Geometry(*(part[..., : self.config.neighbours] for part in geometry))
+        last, starts, past, future = _relative(inputs, self.config.mixture)
+        services = past.shape[2]
+        groups = [slice(0, services)] if self.config.sharing == "hard" else [slice(k, k + 1) for k in range(services)]
+        found: list[Branch] = list(self.branches)  # type: ignore[arg-type]
+        branches = found * len(groups) if len(found) < len(groups) else found
+        tokens = [(_channels(past[:, :, group]), _channels(future[:, :, group])) for group in groups]
+        states = [branch.embed(window, inputs.past) for branch, (window, _) in zip(branches, tokens, strict=True)]
         for layer in range(self.config.layers):
             states = [branch.layers[layer](x, near) for branch, x in zip(branches, states, strict=True)]
             if self.between:
                 states = all_by_nodes(self.between[layer], *states)
         forecasts = [
-            by_nodes(lambda *nodes, to=branch: to(*nodes, inputs.past, inputs.future), *part, x)
-            for branch, part, x in zip(branches, parts, states, strict=True)
+            by_nodes(
+                lambda *nodes, to=branch: to(*nodes, inputs.past, inputs.future),
+                *part,
+                x,
+                past[:, :, group, :, 0],
+                starts[:, :, group],
+            )
+            for branch, group, part, x in zip(branches, groups, tokens, states, strict=True)
         ]
-        return torch.cat(forecasts, dim=3).transpose(1, 2)
+        return (torch.cat(forecasts, dim=3) + last[:, :, None]).transpose(1, 2)
 
 
 class Branch(nn.Module):
@@ -107,14 +123,14 @@ class Branch(nn.Module):
 
     def __init__(self, shape: Shape, config: MSTNetConfig, services: int, dropout: Callable[[], Dropout]) -> None:
         super().__init__()
-        self.lead, self.season, self.start = shape.lead, config.season, config.start
-        width, heads = config.width, config.heads
-        self.embedding = Embedding(services, shape.calendar, shape.past, width)
+        self.start = config.start
+        width, heads, channels = config.width, config.heads, _CHANNELS * services
+        self.embedding = Embedding(channels, shape.calendar, shape.past, width)
         self.layers = nn.ModuleList(
             EncoderLayer(width, heads, 2**k, config.spatial_attention, dropout) for k in range(config.layers)
         )
         self.decoder = Decoder(
-            Embedding(services, shape.calendar, config.start + shape.lead, width),
+            Embedding(channels, shape.calendar, config.start + shape.lead, width),
             shape.past,
             shape.lead,
             config.start,
@@ -124,22 +140,37 @@ class Branch(nn.Module):
             config.probsparse,
             dropout,
         )
-        self.head = Head(width, shape.past, shape.lead, services, config.quantiles)
+        self.head = Head(width, shape.past, shape.lead, services, config.quantiles, config.mixture)
 
-    def embed(self, values: Tensor, known: Tensor, past: Tensor) -> Tensor:
-        """Windows (B, N, G, P) and their calendar (B, P, C) to states (B, N, P, D)."""
-        windows = values.transpose(-1, -2), known.transpose(-1, -2)
-        return by_nodes(lambda *nodes: self.embedding(*nodes, past), *windows)
+    def embed(self, tokens: Tensor, past: Tensor) -> Tensor:
+        """Windows (B, N, P, channels) and their calendar (B, P, C) to states (B, N, P, D)."""
+        return by_nodes(lambda nodes: self.embedding(nodes, past), tokens)
 
-    def forward(self, values: Tensor, known: Tensor, memory: Tensor, past: Tensor, future: Tensor) -> Tensor:
-        """Forecast from windows (B, N, G, P) and their encoded states (B, N, P, D); shape (B, N, H, G, Q)."""
-        begin = naive(values, known, self.lead, self.season)
-        cut = values.shape[-1] - self.start
-        tokens = torch.cat([values[..., cut:], begin], dim=-1).transpose(-1, -2)
-        marks = torch.cat([known[..., cut:], torch.zeros_like(begin)], dim=-1).transpose(-1, -2)
-        states = self.decoder(tokens, marks, torch.cat([past[:, cut:], future], dim=1), memory)
-        window = torch.where(known > 0, values - last_known(values, known), 0.0)
-        out: Tensor = self.head(states, window, begin)
+    def forward(
+        self,
+        window: Tensor,
+        coming: Tensor,
+        memory: Tensor,
+        values: Tensor,
+        starts: Tensor,
+        past: Tensor,
+        future: Tensor,
+    ) -> Tensor:
+        """Forecast, relative to the last value, shape (B, N, H, G, Q).
+
+        Parameters
+        ----------
+        window, coming : Tensor, shape (B, N, P, channels) and (B, N, H, channels)
+        memory : Tensor, shape (B, N, P, D)
+            The encoded window.
+        values : Tensor, shape (B, N, G, P)
+        starts : Tensor, shape (B, N, G, H, K)
+        past, future : Tensor, shape (B, P, C) and (B, H, C)
+        """
+        cut = window.shape[2] - self.start
+        tokens = torch.cat([window[:, :, cut:], coming], dim=2)
+        states = self.decoder(tokens, torch.cat([past[:, cut:], future], dim=1), memory)
+        out: Tensor = self.head(states, values, starts)
         return out
 
 
@@ -155,6 +186,59 @@ class EncoderLayer(nn.Module):
         """States that know more of what is around them."""
         x = by_nodes(self.conv, x)
         return x if self.spatial is None else self.spatial(x, geometry)
+
+
+def untied(network: MSTNet, services: int, config: MSTNetConfig) -> MSTNet:
+    """The same network with a branch for each of so many services, all alike at first; from a tied one."""
+    if services == 1:  # its attention is to itself, which a network made for one service has not
+        return copy.deepcopy(network)
+    with torch.random.fork_rng(devices=[]):
+        free = MSTNet(replace(network.shape, services=services), config)
+    tied = network.state_dict()
+    for name, value in free.state_dict().items():
+        value.copy_(tied[_tied_name(name)].expand_as(value))
+    return free.to(next(network.parameters()).device)
+
+
+def _tied_name(name: str) -> str:
+    """Name in a tied network of a parameter of a soft one."""
+    parts = name.split(".")
+    if parts[0] == "branches":
+        parts[1] = "0"
+    elif parts[2] == "norms":
+        parts[3] = "0"
+    return ".".join(parts)
+
+
+def _relative(inputs: Inputs, mixture: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """What branches see, all relative to the last known value.
+
+    Returns
+    -------
+    Tensor (B, N, S, 1)
+        Last known values.
+    Tensor (B, N, S, H, K)
+        Simple forecasts; without `mixture` the last value only, 0 that is.
+    Tensor (B, N, S, P, channels), Tensor (B, N, S, H, channels)
+        Window and what is to come. In the place of values to come stands the seasonal mean, corrected.
+    """
+    known, seasonal_known = inputs.known.movedim(1, -1), inputs.seasonal_known.movedim(1, -2)
+    values = torch.where(known > 0, inputs.values.movedim(1, -1), 0.0)
+    last = last_known(values, known)
+    values = (values - last) * known
+    seasonal = torch.where(seasonal_known > 0, inputs.seasonal.movedim(1, -2) - last[..., None], 0.0)
+    starts = candidates(values, known, seasonal, seasonal_known)
+    length = values.shape[-1]
+    seen = torch.cat([seasonal, seasonal_known], dim=-1)
+    past = torch.cat([values[..., None], known[..., None], seen[..., :length, :]], dim=-1)
+    begin = starts[..., 3:4]
+    future = torch.cat([begin, torch.zeros_like(begin), seen[..., length:, :]], dim=-1)
+    return last, starts if mixture else starts[..., :1], past, future
+
+
+def _channels(tokens: Tensor) -> Tensor:
+    """Services side by side: (B, N, G, L, channels) to (B, N, L, G * channels)."""
+    return tokens.transpose(2, 3).flatten(-2)
 
 
 def _check(shape: Shape, config: MSTNetConfig) -> None:

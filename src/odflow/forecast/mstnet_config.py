@@ -22,9 +22,6 @@ class MSTNetConfig(TrainingConfig):
         P, intervals in a window.
     lead : int
         H, intervals to forecast.
-    season : int
-        Intervals after which traffic is taken to repeat, a day as a rule; at most `past`. The network corrects the
-        value of one season before. 0 = it corrects the last known value.
     quantiles : tuple of float
         What to forecast, in rising order. A single one is a point forecast.
     width : int
@@ -46,16 +43,22 @@ class MSTNetConfig(TrainingConfig):
     spatial_attention : bool
         Attention between neighbours; without, nodes are independent.
     task_attention : bool
-        Attention between the branches of tasks; only soft sharing has any. Without, tasks are independent.
-    sharing : {"soft", "hard", "none"}
-        A branch for each task, with attention between them; or one for all tasks together, which sees all of them
-        and branches only in its last layer; or single-task networks.
+        Attention between the branches of tasks; only soft and tied sharing have any. Without, tasks are independent.
+    sharing : {"soft", "tied", "hard", "none"}
+        A branch for each task, with attention between them; the same with one set of parameters for all branches; or
+        one branch for all tasks together, which sees all of them and tells them apart only in its last layer; or
+        single-task networks.
+    mixture : bool
+        The forecast starts from a mixture of simple ones; without, from the last known value.
     dynamic_weights : bool
         Weights of the tasks' losses that follow the losses, see ``LossWeights``; otherwise all are 1.
     smoothing : float
         rho of the exponential smoothing of relative losses, from 0 up to below 1.
     temperature : float
         Of the softmax that makes them weights: large = all alike.
+    anchor : float
+        Penalty on the squared distance of the parameters from where a training starts, for networks that have learnt
+        from simulation before (L2-SP: Li, Grandvalet and Davoine, ICML 2018).
 
     Raises
     ------
@@ -63,37 +66,40 @@ class MSTNetConfig(TrainingConfig):
         If a value makes no sense.
     """
 
-    steps: int = 2000
-    batch: int = 32
-    learning_rate: float = 2e-3
+    steps: int = 200
+    batch: int = 8
+    learning_rate: float = 1e-3
     final_learning_rate: float = 1e-4
+    ema: float = 0.0
+    validate_every: int = 20
+    patience: int = 4
     past: int = 24
-    lead: int = 12
-    season: int = 0
+    lead: int = 24
     quantiles: tuple[float, ...] = (0.1, 0.5, 0.9)
-    width: int = 24
+    width: int = 40
     heads: int = 2
     layers: int = 2
     decoder_layers: int = 1
     start: int = 12
     probsparse: int = 5
-    neighbours: int = 8
-    dropout: float = 0.1
+    neighbours: int = 4
+    dropout: float = 0.0
     spatial_attention: bool = True
     task_attention: bool = True
-    sharing: Literal["soft", "hard", "none"] = "soft"
+    sharing: Literal["soft", "tied", "hard", "none"] = "soft"
+    mixture: bool = True
     dynamic_weights: bool = True
     smoothing: float = 0.99
     temperature: float = 0.5
+    anchor: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("past", "lead", "width", "heads", "layers", "decoder_layers", "probsparse", "neighbours"):
             self._whole(name, 1)
-        for name in ("season", "start"):
-            self._whole(name, 0)
-            if getattr(self, name) > self.past:
-                raise UsageError(f"{name} is {getattr(self, name)}, expected at most the window, past = {self.past}")
+        self._whole("start", 0)
+        if self.start > self.past:
+            raise UsageError(f"start is {self.start}, expected at most the window, past = {self.past}")
         if self.width % self.heads:
             raise UsageError(f"width is {self.width}, expected a multiple of heads, {self.heads}")
         for name in ("dropout", "smoothing"):
@@ -101,14 +107,16 @@ class MSTNetConfig(TrainingConfig):
                 raise UsageError(f"{name} is {getattr(self, name)}, expected a share of 0 or more and below 1")
         if not 0 < self.temperature < float("inf"):
             raise UsageError(f"temperature is {self.temperature}, expected a positive number")
-        if self.sharing not in ("soft", "hard", "none"):
-            raise UsageError(f"sharing is '{self.sharing}', expected one of soft, hard, none")
+        if not 0 <= self.anchor < float("inf"):
+            raise UsageError(f"anchor is {self.anchor}, expected a number of 0 or more")
+        if self.sharing not in ("soft", "tied", "hard", "none"):
+            raise UsageError(f"sharing is '{self.sharing}', expected one of soft, tied, hard, none")
         check_quantiles(self.quantiles)
 
     @property
     def tasks_attend(self) -> bool:
         """Whether there is attention between tasks."""
-        return self.task_attention and self.sharing == "soft"
+        return self.task_attention and self.sharing in ("soft", "tied")
 
     @classmethod
     def full(cls) -> Self:

@@ -24,12 +24,15 @@ def neighbour_attention(query: Tensor, key: Tensor, value: Tensor, own: Tensor, 
     query, key, value : Tensor, shape (B, N, T, heads, d)
     own : Tensor, shape (heads,)
     geometry : Geometry
-        Of N nodes.
+        Of N nodes, the same for all samples, or (B, N, K) if each has its own.
 
     Returns
     -------
     Tensor, shape (B, N, T, heads, d)
     """
+    if geometry.near.ndim == 3:
+        asking, known, told = (x.flatten(0, 1)[None] for x in (query, key, value))
+        return neighbour_attention(asking, known, told, own, _joined(geometry))[0].unflatten(0, query.shape[:2])
     itself = functional.pad(own[None], (0, 0, 0, geometry.near.shape[1] - 1))[:, None, None, None, :, None]
 
     def some(asking: Tensor, near: Tensor, bias: Tensor) -> Tensor:
@@ -42,6 +45,12 @@ def neighbour_attention(query: Tensor, key: Tensor, value: Tensor, own: Tensor, 
         return mixed
 
     return by_nodes(some, query, geometry.near[None], geometry.weight[None].log())
+
+
+def _joined(geometry: Geometry) -> Geometry:
+    """All samples' nodes as one network without ways from one sample to another."""
+    first = geometry.near.shape[1] * torch.arange(len(geometry.near), device=geometry.near.device)
+    return Geometry((geometry.near + first[:, None, None]).flatten(0, 1), geometry.weight.flatten(0, 1))
 
 
 class SpatialAttention(nn.Module):

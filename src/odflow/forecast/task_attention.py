@@ -19,6 +19,7 @@ class TaskAttention(nn.Module):
     Parameters
     ----------
     tasks, width, heads : int
+        With 1 for tasks, any number of them have the same parameters.
     dropout : Dropout
 
     Attributes
@@ -45,10 +46,11 @@ class TaskAttention(nn.Module):
     def forward(self, *states: Tensor) -> list[Tensor]:
         """States of the tasks, each (..., D), to the same."""
         shape = states[0].shape
-        own = torch.stack([norm(x).flatten(0, -2) for norm, x in zip(self.norms, states, strict=True)])
-        parts = [torch.bmm(own, ask).unflatten(-1, (self.heads, -1)) for ask in self.ask]
-        mixed = torch.baddbmm(self.answer_bias, attend_between(*parts).flatten(-2), self.answer)
-        gate = torch.baddbmm(self.gate_bias, own, self.gate).sigmoid()
+        norms = list(self.norms) * (len(states) if len(self.norms) == 1 else 1)
+        own = torch.stack([norm(x).flatten(0, -2) for norm, x in zip(norms, states, strict=True)])
+        parts = [torch.matmul(own, ask).unflatten(-1, (self.heads, -1)) for ask in self.ask]
+        mixed = torch.matmul(attend_between(*parts).flatten(-2), self.answer) + self.answer_bias
+        gate = (torch.matmul(own, self.gate) + self.gate_bias).sigmoid()
         shared = self.dropout((gate * mixed).unflatten(1, shape[:-1]))
         return [x + new for x, new in zip(states, shared, strict=True)]
 

@@ -18,8 +18,9 @@ class Rival(nn.Module, ABC):
     """A network that forecasts changes; the forecast is the last known value of each series plus the change.
 
     All rivals start alike: their last layer starts at 0, so that the median of an untrained one is the last known
-    value (0, the mean of a scaled series, where the window holds none). What was not measured is set to 0 before any
-    network sees it, and whether it was measured is an input beside every value.
+    value (0, the mean of a scaled series, where the window holds none), or, for one that is seasonally adjusted, the
+    mean of the same time of day plus how far the last known value was off it. What was not measured is set to 0 before
+    any network sees it, and whether it was measured is an input beside every value.
 
     Parameters
     ----------
@@ -34,7 +35,9 @@ class Rival(nn.Module, ABC):
     def forward(self, inputs: Inputs, geometry: Geometry) -> Tensor:
         """Forecast, shape (B, H, N, S, Q), quantiles in rising order."""
         seen = measured(inputs)
-        return last_known(seen)[:, None, :, :, None] + in_order(self.change(seen, geometry))
+        changes = in_order(self.change(adjusted(seen) if self.size.adjusted else seen, geometry))
+        start = last_known(adjusted(seen))[:, None] + mean_day(seen)[:, self.shape.past :]
+        return changes + (start if self.size.adjusted else last_known(seen)[:, None])[..., None]
 
     @abstractmethod
     def change(self, inputs: Inputs, geometry: Geometry) -> Tensor:
@@ -84,6 +87,17 @@ def silent(width: int, outputs: int) -> nn.Linear:
 def measured(inputs: Inputs) -> Inputs:
     """The same with 0 where nothing was measured, whatever stood there."""
     return inputs._replace(values=torch.where(inputs.known > 0, inputs.values, 0.0))
+
+
+def mean_day(inputs: Inputs) -> Tensor:
+    """Mean of the same time of day, (B, P + H, N, S); 0, the mean of a scaled series, where it is not known."""
+    return torch.where(inputs.seasonal_known[..., 0] > 0, inputs.seasonal[..., 0], 0.0)
+
+
+def adjusted(inputs: Inputs) -> Inputs:
+    """The same with differences from the mean of the same time of day for values."""
+    past = inputs.values.shape[1]
+    return inputs._replace(values=(inputs.values - mean_day(inputs)[:, :past]) * inputs.known)
 
 
 def last_known(inputs: Inputs) -> Tensor:

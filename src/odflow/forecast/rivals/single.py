@@ -34,6 +34,11 @@ class SingleTask(nn.Module):
         forecasts = []
         for s, network in enumerate(self.tasks):
             own = slice(s, s + 1)
-            part = inputs._replace(values=inputs.values[..., own], known=inputs.known[..., own])
+            part = inputs._replace(
+                values=inputs.values[..., own],
+                known=inputs.known[..., own],
+                seasonal=inputs.seasonal[..., own, :],
+                seasonal_known=inputs.seasonal_known[..., own, :],
+            )
             forecasts.append(network(part, geometry))
         return torch.cat(forecasts, dim=3)

@@ -28,6 +28,9 @@ class RivalSize:
         Steps of a random walk on the graph, in each direction (DCRNN).
     factor : int
         c of ProbSparse attention: about c ln(L) of L queries ask, each judged by c ln(L) keys (Informer).
+    adjusted : bool
+        The network sees, and corrects, differences from the mean of the same time of day instead of the values
+        themselves.
 
     Raises
     ------
@@ -42,6 +45,7 @@ class RivalSize:
     kernel: int = 3
     hops: int = 2
     factor: int = 5
+    adjusted: bool = False
 
     def __post_init__(self) -> None:
         at_least(1, width=self.width, heads=self.heads, layers=self.layers)

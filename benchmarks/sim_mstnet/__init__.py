@@ -1,0 +1,1 @@
+"""Sim-MSTNet and its rivals on real data, from one day of it to all."""

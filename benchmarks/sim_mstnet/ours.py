@@ -1,0 +1,75 @@
+"""Sim-MSTNet and its ablations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from benchmarks.sim_mstnet.methods import LEAST, MOST, SERIES
+from odflow.forecast.mstnet_config import MSTNetConfig
+from odflow.forecast.sim_mstnet import REWEIGHTING, SimMSTNet
+from odflow.forecast.worlds import varied_worlds
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+REWEIGHTED_WORLDS = 200
+OURS = ("sim-mstnet", "zero-shot")
+# each changes one thing of sim-mstnet
+ABLATIONS = (
+    "no simulation",
+    "no simulation, no mixture",
+    "no simulation, hard sharing",
+    "no simulation, no task attention",
+    "no simulation, single task",
+    "no simulation, fixed loss weights",
+    "plain fine-tuning",
+    "reweighted",
+    "uniform weights",
+)
+WITH_WORLDS: dict[str, Callable[[int], Iterable[xr.DataArray]]] = {
+    "reweighted": lambda seed: varied_worlds(REWEIGHTED_WORLDS, 1000 + seed),
+    "uniform weights": lambda seed: varied_worlds(REWEIGHTED_WORLDS, 1000 + seed),
+    **{name: lambda seed: [] for name in ABLATIONS if name.startswith("no simulation")},
+}
+ANCHOR = 0.1
+
+
+def ours(name: str, series: int, seed: int) -> SimMSTNet:
+    """Sim-MSTNet, or one of its ablations, trained with the budget of its rivals."""
+    config = MSTNetConfig(
+        steps=300,
+        batch=min(MOST, max(LEAST, round(SERIES / series))),
+        learning_rate=1e-3,
+        final_learning_rate=1e-4,
+        validate_every=20,
+        patience=4,
+        anchor=ANCHOR,
+        seed=seed,
+    )
+    scratch = replace(config, anchor=0.0, learning_rate=4e-3, final_learning_rate=4e-4)
+    match name:
+        case "sim-mstnet":
+            return SimMSTNet(config)
+        case "zero-shot":
+            return SimMSTNet(config, fine_tune=False)
+        case "no simulation":
+            return SimMSTNet(scratch)
+        case "no simulation, no mixture":
+            return SimMSTNet(replace(scratch, mixture=False))
+        case "no simulation, hard sharing":
+            return SimMSTNet(replace(scratch, sharing="hard"))
+        case "no simulation, no task attention":
+            return SimMSTNet(replace(scratch, task_attention=False))
+        case "no simulation, single task":
+            return SimMSTNet(replace(scratch, sharing="none"))
+        case "no simulation, fixed loss weights":
+            return SimMSTNet(replace(scratch, dynamic_weights=False))
+        case "plain fine-tuning":
+            return SimMSTNet(replace(config, anchor=0.0))
+        case "reweighted":
+            return SimMSTNet(config, reweighting=replace(REWEIGHTING, seed=seed))
+        case "uniform weights":
+            return SimMSTNet(config, reweighting=replace(REWEIGHTING, seed=seed), uniform=True)
+    raise ValueError(name)

@@ -1,0 +1,297 @@
+"""Sim-MSTNet: learn from simulated networks, then from the little that was measured (needs torch)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from odflow.errors import DataError, UsageError
+from odflow.forecast.base import check_series
+from odflow.forecast.inputs import Geometry, Inputs, Shape
+from odflow.forecast.learned import ForecastTask, NetworkForecaster
+from odflow.forecast.mstnet import MSTNet, untied
+from odflow.forecast.mstnet_config import MSTNetConfig
+from odflow.forecast.pretrained import pretrained
+from odflow.forecast.pretraining import Pool, pretrain
+from odflow.sim2real import ReweightConfig, Reweighted, reweight
+from odflow.traffic.series import DIMS
+from odflow.training import Progress, Trained
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from odflow.forecast.windows import Windows
+
+PRETRAINING_BATCH, PRETRAINING_RATE = 32, 3e-3
+_MOST_NODES = 48  # of the history, to weigh worlds by
+REWEIGHTING = ReweightConfig(
+    steps=120,
+    batch=16,
+    real_batch=4,
+    learning_rate=3e-4,
+    final_learning_rate=1e-4,
+    inner_rate=0.02,
+    network_steps=150,
+    held_out=0.0,
+    least_effective=0.5,
+)
+
+
+class SimMSTNet(NetworkForecaster):
+    """Forecasts several services of a network together, from little real data and much simulated one.
+
+    Ma et al. 2026: a network learns from simulated worlds first, then worlds are weighed by how well what is learnt
+    from them does on the real data (bilevel optimisation), then it learns from the real data. Here the network comes
+    with odflow, trained on randomised worlds of many kinds, for any number of nodes and services and any interval;
+    with worlds of one's own it is trained on those.
+
+    Parameters
+    ----------
+    config : MSTNetConfig, optional
+        Of the network, and of the training on real data. `lead` may be less than the network's.
+    start : MSTNet, optional
+        A network with tied branches to start from instead, see :func:`~odflow.forecast.pretraining.pretrain`.
+    fine_tune : bool
+        False: real data only scale the forecasts of what was learnt from simulation.
+    reweighting : ReweightConfig, optional
+        Of the search for weights of one's own worlds; None = they count alike.
+    uniform : bool
+        True: the control, trained on one's own worlds as long as the other but with equal weights.
+    pretraining_steps : int
+        To train a new network on one's own worlds; 0 = go on with the one that comes with odflow, or `start`.
+
+    Attributes
+    ----------
+    network_ : MSTNet
+    names_ : dict of str to list of str
+        Names of ``node`` and ``service`` in the history.
+    reweighted_ : Reweighted or None
+        Weights of the worlds.
+    """
+
+    network_: MSTNet
+    names_: dict[str, list[str]]
+    reweighted_: Reweighted | None = None
+
+    def __init__(
+        self,
+        config: MSTNetConfig | None = None,
+        *,
+        start: MSTNet | None = None,
+        fine_tune: bool = True,
+        reweighting: ReweightConfig | None = REWEIGHTING,
+        uniform: bool = False,
+        pretraining_steps: int = 0,
+    ) -> None:
+        super().__init__(self._begin, config or MSTNetConfig())
+        self.start, self.fine_tune = start, fine_tune
+        self.reweighting, self.uniform, self.pretraining_steps = reweighting, uniform, pretraining_steps
+
+    def fit(
+        self,
+        history: xr.DataArray,
+        simulated: Iterable[xr.DataArray] | None = None,
+        *,
+        checkpoint: Path | None = None,
+        resume: bool = False,
+        log: Path | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
+        """Learn.
+
+        Parameters
+        ----------
+        history : DataArray (time, node, service)
+            What was measured; NaN = missing.
+        simulated : iterable of DataArray (time, node, service), optional
+            Worlds to learn from first, such as :func:`~odflow.forecast.worlds.varied_worlds` makes; none (``[]``) =
+            learn from the history only.
+        checkpoint, resume, log, progress
+            As :func:`odflow.training.train`. What is done with simulated worlds has files of its own, the name with
+            ``-simulated`` and ``-weights`` before the suffix.
+
+        Raises
+        ------
+        UsageError, DataError
+            As :class:`~odflow.forecast.base.Forecaster`; and if the network that comes with odflow cannot do what
+            `config` asks for.
+        """
+        self.names_ = _names(history)
+        self.simulated = None if simulated is None else list(simulated)
+        if self.simulated:
+            pool = Pool(self.simulated, self.config, seed=self.config.seed, real=_some_nodes(history, self.config.seed))
+            if self.pretraining_steps:
+                self.start = pretrain(
+                    pool,
+                    replace(
+                        self.config,
+                        steps=self.pretraining_steps,
+                        batch=PRETRAINING_BATCH,
+                        learning_rate=PRETRAINING_RATE,
+                        final_learning_rate=PRETRAINING_RATE / 30,
+                        patience=0,
+                        ema=0.998,
+                    ),
+                    checkpoint=_beside(checkpoint, "simulated"),
+                    resume=resume,
+                    log=_beside(log, "simulated"),
+                    progress=progress,
+                )
+            start = self.start or pretrained()
+            if self.reweighting is not None:
+                weights = _beside(checkpoint, "weights")
+                self.reweighted_ = weigh(
+                    start, pool, self.reweighting, checkpoint=weights, resume=resume, progress=progress
+                )
+                found = self.reweighted_.equal_params if self.uniform else self.reweighted_.params
+                start = with_parameters(start, found)
+            self.start = start
+        elif self.start is None and self.simulated is None:
+            self.start = pretrained()
+        return super().fit(history, checkpoint=checkpoint, resume=resume, log=log, progress=progress)
+
+    def predict(self, recent: xr.DataArray, lead: int) -> xr.DataArray:
+        """Forecast what follows; see :meth:`Forecaster.predict`. Nodes and services have to be those of the history."""
+        self._check_names(recent)
+        return super().predict(recent, lead)
+
+    def predict_quantiles(self, recent: xr.DataArray, lead: int) -> xr.DataArray:
+        """The quantiles that the network has learnt, as they are: not calibrated.
+
+        Parameters
+        ----------
+        recent, lead
+            As of :meth:`predict`.
+
+        Returns
+        -------
+        DataArray (time, node, service, quantile)
+        """
+        middle = self.predict(recent, lead)
+        series = check_series(recent)
+        time = np.concatenate([series["time"].values, middle["time"].values])
+        origins = np.array([series.sizes["time"]])
+        found = self.quantiles_ahead(series.values.astype(float), time, origins, lead)[0]
+        return middle.expand_dims(quantile=list(self.config.quantiles), axis=-1).copy(data=found)
+
+    def save(self, path: str | Path) -> None:
+        """Write it, see :func:`~odflow.forecast.saved.save_forecaster`."""
+        from odflow.forecast.saved import save_forecaster
+
+        save_forecaster(self, path)
+
+    def _check_names(self, recent: xr.DataArray) -> None:
+        self._check_fitted(check_series(recent), 1)
+        for name, known in self.names_.items():
+            given = _names(recent)[name]
+            if given != known:
+                first = next((one for one in given if one not in known), None)
+                what = "in another order" if first is None else f"such as '{first}'"
+                raise DataError(f"{name}s differ from those learnt from, {what}")
+
+    def _begin(self, shape: Shape) -> torch.nn.Module:
+        if self.start is None:
+            return MSTNet(shape, self.config)
+        self._check_start(self.start.config)
+        if self.config.sharing == "soft" and self.fine_tune:
+            return untied(self.start, shape.services, self.config)
+        return self.start
+
+    def _train(self, windows: Windows) -> None:
+        if self.fine_tune:
+            super()._train(windows)
+        else:
+            self.network_.eval()
+
+    def _fitted(self, task: ForecastTask, kept: Tensor, later: Tensor | None) -> Trained:
+        """Train; but stay with what was learnt from simulation if that is better on what is held out."""
+        if self.start is None or later is None:
+            return super()._fitted(task, kept, later)
+        before = copy.deepcopy(self.network_.state_dict())
+        with torch.no_grad():
+            loss = task.validate(later, torch.Generator())
+        trained = super()._fitted(task, kept, later)
+        if trained.best_validation is not None and trained.best_validation >= loss:
+            self.network_.load_state_dict(before)
+        return trained
+
+    def _check_start(self, other: MSTNetConfig) -> None:
+        for name in ("past", "lead", "width", "heads", "layers", "decoder_layers", "quantiles"):
+            if getattr(self.config, name) != getattr(other, name):
+                raise UsageError(
+                    f"{name} is {getattr(self.config, name)}, the network to start from has {getattr(other, name)}"
+                )
+
+
+def weigh(
+    network: MSTNet,
+    pool: Pool,
+    config: ReweightConfig,
+    *,
+    checkpoint: Path | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Reweighted:
+    """Weights of the pool's worlds for its history, from a network that has learnt from all of them alike.
+
+    Parameters
+    ----------
+    network : MSTNet
+    pool : Pool
+        With a history.
+    config : ReweightConfig
+    checkpoint, resume, progress
+        As :func:`odflow.sim2real.reweight`.
+    """
+    names = [name for name, _ in network.named_parameters()]
+    fixed = {name: value for name, value in network.state_dict().items() if name not in names}
+
+    def loss(params: dict[str, Tensor], batch: tuple[Tensor, ...]) -> Tensor:
+        def forecast(inputs: Inputs, geometry: Geometry) -> Tensor:
+            out: Tensor = functional_call(network, {**params, **fixed}, (inputs, geometry))
+            return out
+
+        return pool.losses(forecast, batch[0])
+
+    params = {name: value.detach().clone() for name, value in network.named_parameters()}
+    return reweight(
+        loss,
+        params,
+        (pool.rows,),
+        (pool.real_rows,),
+        config,
+        worlds=pool.worlds,
+        checkpoint=checkpoint,
+        resume=resume,
+        progress=progress,
+    )
+
+
+def with_parameters(network: MSTNet, params: dict[str, Tensor]) -> MSTNet:
+    """A copy of a network with other parameters."""
+    other = copy.deepcopy(network)
+    other.load_state_dict(params, strict=False)
+    return other
+
+
+def _names(series: xr.DataArray) -> dict[str, list[str]]:
+    return {name: [str(one) for one in series[name].values] for name in DIMS[1:]}
+
+
+def _some_nodes(history: xr.DataArray, seed: int) -> xr.DataArray:
+    nodes = history.sizes["node"]
+    if nodes <= _MOST_NODES:
+        return history
+    return history.isel(node=np.sort(np.random.default_rng((seed, 4001)).permutation(nodes)[:_MOST_NODES]))
+
+
+def _beside(path: Path | None, what: str) -> Path | None:
+    return None if path is None else path.with_stem(f"{path.stem}-{what}")

@@ -16,6 +16,7 @@ from PIL import Image
 
 from odflow.cli import main
 from odflow.cli.demo import FILES
+from odflow.traffic.cells import read_cells
 from odflow.traffic.files import read_demands, read_loads
 
 
@@ -71,7 +72,7 @@ def test_counters_had_wraps_gaps_and_restarts(demo):
 def test_report_is_self_contained(demo):
     text = (demo.folder / "report.html").read_text(encoding="utf-8")
     assert "://" not in text
-    assert text.count("data:image/png;base64,") == 6
+    assert text.count("data:image/png;base64,") == 7
     assert text.count("<svg") == 15
     for word in ("At a glance", "Largest flows", "Quality of the counters", "Tomogravity".lower()):
         assert word in text
@@ -84,7 +85,14 @@ def test_printed_commands_repeat_the_demo(demo, tmp_path):
     lines = [line.strip() for line in demo.out.splitlines()]
     begin = lines.index("Repeat each step on the files:") + 1
     commands = lines[begin : lines.index("", begin)]
-    assert [shlex.split(command)[1] for command in commands] == ["counters", "route", "estimate", "evaluate"]
+    assert [shlex.split(command)[1] for command in commands] == [
+        "counters",
+        "route",
+        "estimate",
+        "evaluate",
+        "forecast",
+    ]
+    tomorrow = read_cells(demo.folder / "tomorrow.csv")
     before = {name: (demo.folder / name).read_bytes() for name in ("routing.csv",)}
     loads, estimate = read_loads(demo.folder / "loads.nc"), read_demands(demo.folder / "estimate.nc")
     for command in commands:
@@ -92,6 +100,7 @@ def test_printed_commands_repeat_the_demo(demo, tmp_path):
         assert (code, err) == (0, ""), command
         assert out
     assert (demo.folder / "routing.csv").read_bytes() == before["routing.csv"]
+    np.testing.assert_allclose(read_cells(demo.folder / "tomorrow.csv"), tomorrow, rtol=1e-5)
     np.testing.assert_array_equal(read_loads(demo.folder / "loads.nc").sel(link=loads["link"]), loads)
     again = read_demands(demo.folder / "estimate.nc")
     np.testing.assert_allclose(
@@ -117,6 +126,10 @@ def test_same_seed_same_result_as_json(demo, tmp_path, monkeypatch):
     assert (code, err) == (0, "")
     facts = json.loads(out)
     assert facts["report"] is None
+    ahead = facts["next_day"]
+    assert set(ahead["wape"]) == {"video", "web", "bulk"}
+    for service, error in ahead["wape"].items():
+        assert error < ahead["day_before"][service]
     assert not (tmp_path / "d" / "report.html").exists()
     assert (tmp_path / "d" / "polls.csv").read_bytes() == (demo.folder / "polls.csv").read_bytes()
     tre = {row["label"]: row["all"]["tre"]["mean"] for row in facts["methods"]}

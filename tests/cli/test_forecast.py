@@ -82,3 +82,40 @@ BAD = {
 @pytest.mark.parametrize("command", BAD)
 def test_bad_input(refused, past, command):
     refused(command, BAD[command], {})
+
+
+def test_fit_and_forecast_with_the_model(odflow, past, workplace):
+    pytest.importorskip("torch")
+    ran = odflow("fit", "mstnet", "--history", "h.nc", "-o", "m.safetensors", "--steps", 3, "--log", "l.csv")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("m.safetensors: SimMSTNet of 16 nodes x 1 services\n")
+    assert "3 steps" in ran.out
+    assert (workplace / "l.csv").read_text().startswith("step,seconds,loss 0,weight 0\n")
+    assert not list(workplace.glob("*.checkpoint*"))
+    ran = odflow("forecast", "h.nc", "-o", "n.nc", "--lead", 5, "--model", "m.safetensors")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("n.nc: 5 x 2 h of 16 series, by m.safetensors\n")
+    series = from_tms(past, flows=True)
+    expected = of.load("m.safetensors").predict(series, 5).values.reshape(5, 4, 4)
+    np.testing.assert_allclose(read_demands("n.nc").values, expected)
+
+
+def test_models_that_do_not_fit(odflow, past, workplace):
+    pytest.importorskip("torch")
+    assert odflow("fit", "mstnet", "--history", "h.nc", "-o", "m.safetensors", "--steps", 1, "-q").code == 0
+    cells = of.CellularSimulator(of.CellularConfig(weeks=1, interval="2h", stations=3, width_km=2, height_km=2)).run(0)
+    of.write_cells(cells, "c.csv")
+    assert odflow("fit", "kl", "--history", "h.nc", "-o", "kl.safetensors", "-q").code == 0
+    for arguments, message in (
+        (("h.nc", "--lead", 25, "--model", "m.safetensors"), "lead is 25, this network was made for at most 24"),
+        (("c.csv", "--model", "m.safetensors"), "learnt from (16, 1)"),
+        (("h.nc", "--model", "kl.safetensors"), "kl.safetensors holds a KLProjection, which does not forecast"),
+        (("h.nc", "--model", "m.safetensors", "--method", "last"), "--model or --method, not both"),
+        (("h.nc", "--lead", 40, "--method", "sim-mstnet"), "sim-mstnet forecasts at most 24 intervals; 40 were asked"),
+    ):
+        ran = odflow("forecast", *arguments, "-o", "n.nc" if arguments[0] == "h.nc" else "n.csv")
+        assert ran.code == 2
+        assert message in ran.err
+        assert ran.err.count("\n") == 1
+    ran = odflow("fit", "mstnet", "--history", "h.nc", "-o", "w.safetensors", "--width", 16)
+    assert (ran.code, ran.err.strip().endswith("width is 16, the network to start from has 40")) == (2, True)

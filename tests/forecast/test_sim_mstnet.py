@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 import torch
 import xarray as xr
 
-from odflow.errors import DataError, FormatError, UsageError
+from odflow.errors import DataError, FormatError, MissingDependencyError, UsageError
+from odflow.estimate.store import load
 from odflow.forecast.difficulty import difficulty
 from odflow.forecast.inputs import Inputs
 from odflow.forecast.mstnet import untied
@@ -172,3 +174,49 @@ def test_saved_networks(tmp_path: Path) -> None:
         load_network(broken)
     with pytest.raises(UsageError, match="width is 16, the network to start from has 8"):
         SimMSTNet(replace(CONFIG, width=16), start=network).fit(cycle(0, 10))
+
+
+def test_saved_forecasters(tmp_path: Path) -> None:
+    history = cycle(3, 10, steps=60, services=2).assign_coords(node=["a", "b", "c"], service=["up", "down"])
+    fitted = SimMSTNet(replace(CONFIG, steps=3)).fit(history, [])
+    fitted.save(tmp_path / "m.safetensors")
+    again = load(tmp_path / "m.safetensors")
+    assert isinstance(again, SimMSTNet)
+    np.testing.assert_array_equal(again.predict(history, 4).values, fitted.predict(history, 4).values)
+    bands = again.predict_quantiles(history, 3)
+    assert bands.dims == ("time", "node", "service", "quantile")
+    assert bands["quantile"].values.tolist() == [0.1, 0.5, 0.9]
+    np.testing.assert_array_equal(bands.sel(quantile=0.5).values, again.predict(history, 3).values)
+    for other, message in (
+        (history[:, ::-1], "nodes differ from those learnt from, in another order"),
+        (history.assign_coords(service=["up", "web"]), "services differ from those learnt from, such as 'web'"),
+    ):
+        with pytest.raises(DataError, match=message):
+            again.predict(other, 2)
+    with pytest.raises(UsageError, match="not fitted"):
+        SimMSTNet(CONFIG).save(tmp_path / "n.safetensors")
+
+
+def test_the_network_that_comes_with_odflow(tmp_path: Path) -> None:
+    history = cycle(3, 24, steps=72, nodes=4, services=2)
+    zero_shot = SimMSTNet(fine_tune=False).fit(history)
+    assert zero_shot.network_.config.sharing == "tied"
+    full = cycle(3, 24, steps=160, nodes=4, services=2)
+    origins = np.arange(80, 130)
+    truth = full.values[origins[:, None] + np.arange(12)]
+    own = SimMSTNet(fine_tune=False).fit(full[:72]).predict_at(full, origins, 12)
+    naive = LastValue().fit(full[:72]).predict_at(full, origins, 12)
+    assert np.abs(own - truth).mean() < 0.2 * np.abs(naive - truth).mean()
+    with pytest.raises(UsageError, match="at most 24"):
+        zero_shot.predict(history, 25)
+
+
+def test_onnx(tmp_path: Path) -> None:
+    history = cycle(3, 10, steps=60)
+    fitted = SimMSTNet(replace(CONFIG, steps=1)).fit(history, [])
+    if find_spec("onnxscript") and find_spec("onnx"):
+        fitted.export_onnx(tmp_path / "m.onnx")
+        assert (tmp_path / "m.onnx").stat().st_size > 1000
+    else:
+        with pytest.raises(MissingDependencyError, match="pip install onnx onnxscript"):
+            fitted.export_onnx(tmp_path / "m.onnx")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from odflow.cli.demo_data import World
+    from odflow.cli.demo_forecast import NextDay
     from odflow.cli.demo_runs import Run
 
 FILES = (
@@ -30,6 +31,8 @@ FILES = (
     "history.nc",
     "truth.nc",
     "estimate.nc",
+    "services.csv",
+    "tomorrow.csv",
     "overview.png",
     "report.html",
 )
@@ -37,6 +40,7 @@ OWN_NETWORK = """
 odflow network show your-topology.graphml
 odflow counters your-polls.csv --interfaces your-map.csv --interval 5min -o loads.nc
 odflow estimate loads.nc --network your-topology.graphml -o tm.nc
+odflow forecast tm.nc --lead 12 -o next.nc
 """
 
 
@@ -53,8 +57,8 @@ def demo(
 
     A real topology; three weeks of made-up but plausible traffic, of which two are known; interface counters polled
     during the third, with wraps, gaps and restarts; link loads from the counters; traffic matrices by every method,
-    compared with the truth. All files are left in DIR, with the commands that repeat each step. Needs no network
-    access and less than a minute.
+    compared with the truth; and the next day of what every node sends, by service. All files are left in DIR, with the
+    commands that repeat each step. Needs no network access and about a minute.
 
     For example:
 
@@ -72,6 +76,7 @@ def demo(
     _prepare(output)
     topology = open_network(network)
     from odflow.cli.demo_data import make_world, write_world
+    from odflow.cli.demo_forecast import next_day, write_next_day
     from odflow.cli.demo_runs import run_methods
 
     with console.steps() as step, warnings.catch_warnings():
@@ -83,11 +88,14 @@ def demo(
         write_world(world, output)
         runs, quantiles = run_methods(world, step)
         _write_estimate(runs[-1], output)
+        step("forecasting the next day of three services")
+        ahead = next_day(world.network, seed)
+        write_next_day(ahead, output)
         step("drawing the report")
-        missing = _report(output, world, runs, quantiles, metric, seed)
+        missing = _report(output, world, runs, quantiles, ahead, metric, seed)
     if json:
-        Console().json(_facts(world, runs, None if missing else output / "report.html"))
-    _show(console, world, runs, output, metric, missing)
+        Console().json(_facts(world, runs, ahead, None if missing else output / "report.html"))
+    _show(console, world, runs, ahead, output, metric, missing)
 
 
 def replay(folder: Path, metric: str = "metric") -> list[str]:
@@ -101,6 +109,7 @@ def replay(folder: Path, metric: str = "metric") -> list[str]:
         f"odflow estimate {at['loads.nc']} --routing {at['routing.csv']} --history {at['history.nc']} --noise 0.01"
         f" -o {at['estimate.nc']}",
         f"odflow evaluate {at['truth.nc']} {at['estimate.nc']}",
+        f"odflow forecast {at['services.csv']} --lead 24 -o {at['tomorrow.csv']}",
     ]
 
 
@@ -121,17 +130,33 @@ def _write_estimate(run: Run, folder: Path) -> None:
     write(run.estimate, folder / "estimate.nc")
 
 
-def _report(folder: Path, world: World, runs: Sequence[Run], quantiles: xr.DataArray, metric: str, seed: int) -> str:
+def _report(
+    folder: Path,
+    world: World,
+    runs: Sequence[Run],
+    quantiles: xr.DataArray,
+    ahead: NextDay,
+    metric: str,
+    seed: int,
+) -> str:
     """Write the report; what is missing for it, if it cannot be written."""
     try:
         from odflow.cli.demo_report import write_report
     except MissingDependencyError as error:
         return str(error)
-    write_report(folder, world, runs, quantiles, "\n".join(replay(folder, metric)), seed)
+    write_report(folder, world, runs, quantiles, ahead, "\n".join(replay(folder, metric)), seed)
     return ""
 
 
-def _show(console: Console, world: World, runs: Sequence[Run], folder: Path, metric: str, missing: str) -> None:
+def _show(
+    console: Console,
+    world: World,
+    runs: Sequence[Run],
+    ahead: NextDay,
+    folder: Path,
+    metric: str,
+    missing: str,
+) -> None:
     from odflow.cli.demo_runs import winner
     from odflow.traffic.counters import quality_summary
 
@@ -161,6 +186,8 @@ def _show(console: Console, world: World, runs: Sequence[Run], folder: Path, met
     ]
     console.table(("method", "needs", ">TRE", ">SRE", ">NMAE", ">time"), rows)
     console.say(f"  Best: {winner(runs).label}. TRE: mean relative error of an interval; SRE: median over flows.")
+    errors = ", ".join(f"{name} {percent(error)} ({percent(ahead.naive[name])})" for name, error in ahead.error.items())
+    console.say(f"  Next day by service, error by {ahead.choice.method} (by the day before): {errors}.")
     console.say()
     console.say(f"Report: {folder / 'report.html'}" if not missing else f"No report: {missing}", style="bold")
     console.say()
@@ -173,13 +200,14 @@ def _show(console: Console, world: World, runs: Sequence[Run], folder: Path, met
         console.say(f"  {command}")
 
 
-def _facts(world: World, runs: Sequence[Run], report: Path | None) -> dict[str, object]:
+def _facts(world: World, runs: Sequence[Run], ahead: NextDay, report: Path | None) -> dict[str, object]:
     return {
         "network": world.network.name,
         "nodes": len(world.network.nodes),
         "links": len(world.network.links),
         "polls": len(world.polls),
         "report": None if report is None else str(report),
+        "next_day": {"method": ahead.choice.method, "wape": ahead.error, "day_before": ahead.naive},
         "methods": [
             {"method": run.method, "label": run.label, "seconds": run.seconds, **run.score.to_dict()} for run in runs
         ],

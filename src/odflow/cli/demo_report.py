@@ -20,16 +20,24 @@ from odflow.evaluate.figures import (
     scatter_figure,
     utilisation_figure,
 )
+from odflow.evaluate.forecast_figures import forecast_figure
 from odflow.evaluate.html import Section, Spark, TableOf, png, write_bytes, write_page
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from odflow.cli.demo_data import World
+    from odflow.cli.demo_forecast import NextDay
 
 
 def write_report(
-    folder: Path, world: World, runs: Sequence[Run], quantiles: xr.DataArray, commands: str, seed: int
+    folder: Path,
+    world: World,
+    runs: Sequence[Run],
+    quantiles: xr.DataArray,
+    ahead: NextDay,
+    commands: str,
+    seed: int,
 ) -> None:
     """Write the report of a demo as one HTML file, and its first figure as a picture."""
     shown = {run.label: run.estimate for run in runs}
@@ -83,6 +91,16 @@ def write_report(
             figure=flows_figure(world.truth, last.estimate, quantiles),
             alt="True and estimated course of the six largest flows over the week",
             table=flow_table(world.truth, last.estimate),
+        ),
+        Section(
+            "The next day, by service",
+            f"What every node sends to the network, of three services, forecast for 24 hours from eleven days of "
+            f"hourly values by the method that did best on the last of them: {ahead.choice.method}. Lines after "
+            f"the grey one: dashed what was forecast, solid what came. The bands should hold 90 % of the true values; "
+            f"they hold {percent(ahead.inside)}.",
+            figure=forecast_figure(ahead.history, ahead.forecast, ahead.bands, ahead.truth),
+            alt="Traffic of the four largest nodes by service over three days, the forecast of the next, and what came",
+            table=forecast_table(ahead),
         ),
         Section(
             "Quality of the counters",
@@ -147,6 +165,15 @@ def flow_table(truth: xr.DataArray, estimate: xr.DataArray, count: int = 15) -> 
         course = Spark(_thin(true[:, k]), _thin(guess[:, k]))
         rows.append([" → ".join(pairs[k]), rate(true[:, k].mean()), rate(guess[:, k].mean()), percent(error), course])
     return TableOf(("flow", ">true mean", ">estimated mean", ">SRE", "week (black true, blue estimated)"), rows)
+
+
+def forecast_table(ahead: NextDay) -> TableOf:
+    """Errors of the forecast by service, beside those of the day before."""
+    rows = [
+        [service, rate(float(ahead.truth.sel(service=service).sum("node").mean())), percent(error), percent(before)]
+        for (service, error), before in zip(ahead.error.items(), ahead.naive.values(), strict=True)
+    ]
+    return TableOf(("service", ">mean traffic", ">error (WAPE)", ">error of the day before"), rows)
 
 
 def key_figures(world: World, runs: Sequence[Run]) -> list[tuple[str, str]]:

@@ -145,7 +145,7 @@ def _compared(test: Rolling, forecasters: Mapping[str, Forecaster]) -> Choice:
     if not wape:
         raise DataError("no method can be tried out on this history; it holds too few values")
     best = min(wape, key=lambda name: float(np.mean(list(wape[name].values()))))
-    return Choice(best, wape, test.leads, len(test.targets), *_ratios(forecasts[best], test.truth))
+    return Choice(best, wape, test.leads, len(test.targets), *ratios(forecasts[best], test.truth))
 
 
 def _errors(forecasts: Mapping[int, Floats], truth: Floats) -> dict[int, float]:
@@ -160,9 +160,21 @@ def _errors(forecasts: Mapping[int, Floats], truth: Floats) -> dict[int, float]:
     return out
 
 
-def _ratios(forecasts: Mapping[int, Floats], truth: Floats) -> tuple[dict[int, Floats], dict[int, Floats]]:
+def ratios(
+    forecasts: Mapping[int, Floats], truth: Floats, floor: Floats | None = None
+) -> tuple[dict[int, Floats], dict[int, Floats]]:
+    """What came over what was forecast, by lead, for :class:`Choice`.
+
+    Parameters
+    ----------
+    forecasts : dict of int to array, shape (targets, N, S)
+    truth : array, shape (targets, N, S)
+    floor : array, shape (N, S), optional
+        Added to both; by default a hundredth of the truth's mean.
+    """
     known = np.isfinite(truth)
-    floor = floors(np.where(known, truth, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1))
+    if floor is None:
+        floor = floors(np.where(known, truth, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1))
     ratios, spread = {}, {}
     for lead, found in forecasts.items():
         ratio = np.log((truth + floor) / (np.maximum(found, 0.0) + floor))
@@ -173,6 +185,12 @@ def _ratios(forecasts: Mapping[int, Floats], truth: Floats) -> tuple[dict[int, F
         spread[lead] = np.where(count >= _FEW, np.maximum(own, _LEAST_SPREAD * usual), usual)
         ratios[lead] = np.sort((ratio / np.maximum(spread[lead], np.finfo(float).tiny))[there])
     return ratios, spread
+
+
+def interval(forecast: Floats, of_lead: Floats, spread: Floats, level: float, floor: Floats) -> Floats:
+    """The quantile of this level of forecasts (..., N, S), by the ratios and the spread of their lead."""
+    shift = np.exp(np.quantile(of_lead, level) * spread)
+    return np.asarray(np.maximum((forecast + floor) * shift - floor, 0.0))
 
 
 def with_quantiles(forecast: xr.DataArray, choice: Choice, levels: tuple[float, ...], usual: Floats) -> xr.DataArray:
@@ -201,7 +219,6 @@ def with_quantiles(forecast: xr.DataArray, choice: Choice, levels: tuple[float, 
     for k in range(forecast.sizes["time"]):
         lead = min((lead for lead in choice.leads if lead > k), default=choice.leads[-1])
         for j, level in enumerate(levels):
-            shift = np.exp(np.quantile(choice.ratios[lead], level) * choice.spread[lead])
-            out[j, k] = np.maximum((forecast.values[k] + floor) * shift - floor, 0.0)
+            out[j, k] = interval(forecast.values[k], choice.ratios[lead], choice.spread[lead], level, floor)
     array = forecast.expand_dims(quantile=list(levels)).copy(data=out)
     return array.assign_attrs(forecast.attrs)

@@ -22,13 +22,17 @@ if TYPE_CHECKING:
 WIDTH, _MOST, _DAYS = 10.5, 4, 3.0
 
 
-def forecast_figure(history: xr.DataArray, forecast: xr.DataArray, bands: xr.DataArray | None = None) -> Figure:
+def forecast_figure(
+    history: xr.DataArray, forecast: xr.DataArray, bands: xr.DataArray | None = None, truth: xr.DataArray | None = None
+) -> Figure:
     """The last days of the largest series, and what is forecast, with the outer quantiles as a band.
 
     Parameters
     ----------
     history, forecast : DataArray (time, node, service)
     bands : DataArray (quantile, time, node, service), optional
+    truth : DataArray (time, node, service), optional
+        What came.
     """
     services = history["service"].values.tolist()
     order = np.argsort(-np.nan_to_num(history.mean("time").sum("service").values))[:_MOST]
@@ -49,6 +53,8 @@ def forecast_figure(history: xr.DataArray, forecast: xr.DataArray, bands: xr.Dat
             panel.plot(
                 forecast["time"].values, forecast.values[:, node, k] / size, color=color, linewidth=1.6, linestyle="--"
             )
+            if truth is not None:
+                panel.plot(truth["time"].values, truth.values[:, node, k] / size, color=color, linewidth=0.8)
             if bands is not None:
                 low, high = bands.values[0, :, node, k] / size, bands.values[-1, :, node, k] / size
                 panel.fill_between(forecast["time"].values, low, high, color=color, alpha=0.2, linewidth=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -13,14 +14,18 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from odflow.errors import DataError, UsageError
+from odflow.errors import DataError, MissingDependencyError, UsageError
+from odflow.files import replacing
 from odflow.forecast.base import check_series
+from odflow.forecast.export import Plain
 from odflow.forecast.inputs import Geometry, Inputs, Shape
 from odflow.forecast.learned import ForecastTask, NetworkForecaster
 from odflow.forecast.mstnet import MSTNet, untied
 from odflow.forecast.mstnet_config import MSTNetConfig
 from odflow.forecast.pretrained import pretrained
 from odflow.forecast.pretraining import Pool, pretrain
+from odflow.forecast.surroundings import CALENDAR
+from odflow.forecast.windows import SEASONAL
 from odflow.sim2real import ReweightConfig, Reweighted, reweight
 from odflow.traffic.series import DIMS
 from odflow.training import Progress, Trained
@@ -73,12 +78,16 @@ class SimMSTNet(NetworkForecaster):
     network_ : MSTNet
     names_ : dict of str to list of str
         Names of ``node`` and ``service`` in the history.
+    start_loss_ : float or None
+        Loss on what is held out of the history before it was learnt from. ``trained_.best_validation`` is that after;
+        if it is no less, the network stays as it was.
     reweighted_ : Reweighted or None
         Weights of the worlds.
     """
 
     network_: MSTNet
     names_: dict[str, list[str]]
+    start_loss_: float | None = None
     reweighted_: Reweighted | None = None
 
     def __init__(
@@ -188,6 +197,36 @@ class SimMSTNet(NetworkForecaster):
 
         save_forecaster(self, path)
 
+    def export_onnx(self, path: str | Path) -> None:
+        """Write the network as ONNX, a function of plain tensors: see :class:`~odflow.forecast.export.Plain`.
+
+        Windows of one origin and of the nodes and services of the history, on the scale of :attr:`scale_`.
+
+        Raises
+        ------
+        MissingDependencyError
+            Without the packages onnx and onnxscript.
+        """
+        if not (find_spec("onnx") and find_spec("onnxscript")):
+            raise MissingDependencyError("ONNX needs two more packages: pip install onnx onnxscript")
+        nodes, services = self.scale_.floor.shape
+        config, (near, weight) = self.config, self.geometry_
+        sizes = (config.past, nodes, services), (config.past + config.lead, nodes, services, SEASONAL)
+        arguments = [torch.zeros(1, *size) for size in sizes for _ in range(2)]
+        arguments += [torch.zeros(1, length, CALENDAR) for length in (config.past, config.lead)]
+        names = (*Inputs._fields, *Geometry._fields)
+        with replacing(path) as temporary:
+            torch.onnx.export(
+                Plain(self.network_),
+                (*arguments, near, weight),
+                str(temporary),
+                input_names=list(names),
+                output_names=["forecast"],
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+
     def _check_names(self, recent: xr.DataArray) -> None:
         self._check_fitted(check_series(recent), 1)
         for name, known in self.names_.items():
@@ -217,9 +256,9 @@ class SimMSTNet(NetworkForecaster):
             return super()._fitted(task, kept, later)
         before = copy.deepcopy(self.network_.state_dict())
         with torch.no_grad():
-            loss = task.validate(later, torch.Generator())
+            self.start_loss_ = task.validate(later, torch.Generator())
         trained = super()._fitted(task, kept, later)
-        if trained.best_validation is not None and trained.best_validation >= loss:
+        if trained.best_validation is not None and trained.best_validation >= self.start_loss_:
             self.network_.load_state_dict(before)
         return trained
 

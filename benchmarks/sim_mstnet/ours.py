@@ -24,6 +24,7 @@ ABLATIONS = (
     "no simulation, no task attention",
     "no simulation, single task",
     "no simulation, fixed loss weights",
+    "no blending",
     "plain fine-tuning",
     "reweighted",
     "uniform weights",
@@ -67,7 +68,9 @@ def ours(name: str, series: int, seed: int) -> SimMSTNet:
         case "no simulation, fixed loss weights":
             return SimMSTNet(replace(scratch, dynamic_weights=False))
         case "plain fine-tuning":
-            return SimMSTNet(replace(config, anchor=0.0))
+            return SimMSTNet(replace(config, anchor=0.0), blend=1.0)
+        case "no blending":
+            return SimMSTNet(config, blend=1.0)
         case "reweighted":
             return SimMSTNet(config, reweighting=replace(REWEIGHTING, seed=seed))
         case "uniform weights":

@@ -17,8 +17,8 @@ PROTOCOL = """How it was measured:
   sees values or differences from the mean day are chosen on validation parts (`benchmarks/sim_mstnet/tuned.json`); so
   are learning rate and penalty of Sim-MSTNet, once for all sets.
 - *sim-mstnet* starts from the network that comes with odflow, learnt from simulated worlds, and is fine-tuned on the
-  history, with a penalty on the way from where it started; *zero-shot* is that network as it is. All seeds start from
-  the same pre-trained network.
+  history, with a penalty on the way from where it started, and then goes back half of that way (weights of both are
+  averaged); *zero-shot* is that network as it is. All seeds start from the same pre-trained network.
 - The ranges that worlds are drawn from are wide, but they were set in the knowledge of statistics of these very sets
   (`realism.md`), and one kind of event, plateaus, was added after errors on Abilene's validation part were looked at.
   Other networks are the real check.
@@ -49,7 +49,7 @@ ABLATIONS_ = """## Ablations, two days of history
 Each changes one thing; differences of WAPE in points to the control beside it, above 0 = worse than it.
 
 - *no simulation*: trained from scratch on the history. Parts of the network are taken away from this one.
-- *plain fine-tuning*: without the penalty.
+- *no blending*: the fine-tuned network itself; *plain fine-tuning*: that, and without the penalty.
 - *uniform weights*: goes on learning from 200 more worlds before it is fine-tuned; *reweighted*: the same with weights
   of the worlds found by bilevel reweighting (cutting planes) on the history.
 """

@@ -126,6 +126,21 @@ def test_simulation_helps_when_little_is_known() -> None:
     assert error(tuned, full) < 1.1 * found
 
 
+def test_half_way_from_simulation_to_reality() -> None:
+    history = cycle(100, 10, services=2)[:60]
+    _, zero_shot = pretrained_on([10.0] * 2)
+    start = untied(zero_shot().start, 2, CONFIG).state_dict()
+    half, whole = (
+        SimMSTNet(CONFIG, start=zero_shot().start, blend=blend).fit(history).network_.state_dict()
+        for blend in (0.5, 1.0)
+    )
+    for name, value in half.items():
+        torch.testing.assert_close(value, (start[name] + whole[name]) / 2 if value.is_floating_point() else value)
+    assert any(not torch.equal(start[name], value) for name, value in whole.items())
+    with pytest.raises(UsageError, match="blend is 0, expected a share above 0"):
+        SimMSTNet(CONFIG, blend=0)
+
+
 def test_fine_tuning_that_does_harm_is_undone() -> None:
     full = cycle(100, 10)
     _, zero_shot = pretrained_on([10.0] * 4)

@@ -88,9 +88,8 @@ def mstnet(
     span = f"{steps:,} x {duration(float(series.attrs['interval_s']))}"
     console.say(f"{files.output}: SimMSTNet of {nodes} nodes x {services} services")
     rows = [("history", span), ("training", f"{trained.steps:,} steps in {duration(trained.seconds)}")]
-    if forecaster.start_loss_ is not None and trained.best_validation is not None:
-        worse = "" if trained.best_validation < forecaster.start_loss_ else ", so it stays as it came"
-        text = f"{trained.best_validation:.4f}, {forecaster.start_loss_:.4f} before{worse}"
+    if forecaster.start_loss_ is not None and forecaster.loss_ is not None:
+        text = f"{forecaster.loss_:.4f}, {forecaster.start_loss_:.4f} before"
         rows.append(("loss on the last sixth", text))
     if forecaster.reweighted_ is not None:
         rows.append(("worlds", f"effectively {forecaster.reweighted_.effective:.0%} of {files.worlds}"))

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from odflow.forecast.windows import Windows
 
 PRETRAINING_BATCH, PRETRAINING_RATE = 32, 3e-3
+_HARM = 1.2  # loss on what is held out, relative to that before, from which on learning is undone
 _MOST_NODES = 48  # of the history, to weigh worlds by
 REWEIGHTING = ReweightConfig(
     steps=120,
@@ -66,6 +67,9 @@ class SimMSTNet(NetworkForecaster):
         A network with tied branches to start from instead, see :func:`~odflow.forecast.pretraining.pretrain`.
     fine_tune : bool
         False: real data only scale the forecasts of what was learnt from simulation.
+    blend : float
+        How far to go from the parameters that were learnt from simulation to the fine-tuned ones (WiSE-FT: Wortsman et
+        al., CVPR 2022). Half way does better than either on all validation parts that were looked at.
     reweighting : ReweightConfig, optional
         Of the search for weights of one's own worlds; None = they count alike.
     uniform : bool
@@ -78,9 +82,9 @@ class SimMSTNet(NetworkForecaster):
     network_ : MSTNet
     names_ : dict of str to list of str
         Names of ``node`` and ``service`` in the history.
-    start_loss_ : float or None
-        Loss on what is held out of the history before it was learnt from. ``trained_.best_validation`` is that after;
-        if it is no less, the network stays as it was.
+    start_loss_, loss_ : float or None
+        Losses on what is held out of the history, before it was learnt from and after. If learning made it a fifth
+        worse, the network stays as it was.
     reweighted_ : Reweighted or None
         Weights of the worlds.
     """
@@ -88,6 +92,7 @@ class SimMSTNet(NetworkForecaster):
     network_: MSTNet
     names_: dict[str, list[str]]
     start_loss_: float | None = None
+    loss_: float | None = None
     reweighted_: Reweighted | None = None
 
     def __init__(
@@ -96,12 +101,15 @@ class SimMSTNet(NetworkForecaster):
         *,
         start: MSTNet | None = None,
         fine_tune: bool = True,
+        blend: float = 0.5,
         reweighting: ReweightConfig | None = REWEIGHTING,
         uniform: bool = False,
         pretraining_steps: int = 0,
     ) -> None:
         super().__init__(self._begin, config or MSTNetConfig())
-        self.start, self.fine_tune = start, fine_tune
+        if not 0 < blend <= 1:
+            raise UsageError(f"blend is {blend}, expected a share above 0, 1 at most")
+        self.start, self.fine_tune, self.blend = start, fine_tune, blend
         self.reweighting, self.uniform, self.pretraining_steps = reweighting, uniform, pretraining_steps
 
     def fit(
@@ -251,14 +259,20 @@ class SimMSTNet(NetworkForecaster):
             self.network_.eval()
 
     def _fitted(self, task: ForecastTask, kept: Tensor, later: Tensor | None) -> Trained:
-        """Train; but stay with what was learnt from simulation if that is better on what is held out."""
+        """Train, and stop half way: parameters between those that were learnt from simulation and those found."""
         if self.start is None or later is None:
             return super()._fitted(task, kept, later)
         before = copy.deepcopy(self.network_.state_dict())
         with torch.no_grad():
             self.start_loss_ = task.validate(later, torch.Generator())
         trained = super()._fitted(task, kept, later)
-        if trained.best_validation is not None and trained.best_validation >= self.start_loss_:
+        after = self.network_.state_dict()
+        real = [name for name, value in before.items() if value.is_floating_point()]
+        middle = {name: before[name] + self.blend * (after[name] - before[name]) for name in real}
+        self.network_.load_state_dict(after | middle)
+        with torch.no_grad():
+            self.loss_ = task.validate(later, torch.Generator())
+        if self.loss_ > _HARM * self.start_loss_:
             self.network_.load_state_dict(before)
         return trained
 

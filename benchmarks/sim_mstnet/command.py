@@ -42,7 +42,8 @@ def sim_mstnet(
     """
     import torch
 
-    from benchmarks.sim_mstnet import page
+    from benchmarks.sim_mstnet import coverage, page
+    from benchmarks.sim_mstnet.sets import SETS
 
     torch.set_num_threads(1)
     first, of = map(int, part.split("/"))
@@ -54,5 +55,7 @@ def sim_mstnet(
         start = time.perf_counter()
         run(job, folder)
         print(f"{number + 1} of {len(wanted)}: {job.name}, {time.perf_counter() - start:.0f} s", file=sys.stderr)
+    for name in SETS if not jobs and not only_page else ():
+        coverage.run(name, folder)
     if of == 1 or only_page:
         page.write(folder)

@@ -64,11 +64,20 @@ def _bounds(found: Floats, truth: Floats, past: Any, now: Any, floor: Floats) ->
     return low, high
 
 
-def table(folder: Path) -> str:
+def collected(folder: Path, file: Path) -> list[dict[str, Any]]:
+    """What is in the folder, over what is in the file, which is written again."""
+    old = json.loads(file.read_text()) if file.exists() else []
+    new = [json.loads(path.read_text()) for path in (folder / "coverage").glob("*.json")]
+    known = {one["dataset"]: one for one in (*old, *new)}
+    found = [known[name] for name in sorted(known)]
+    write_text(file, json_text(found))
+    return found
+
+
+def table(found: list[dict[str, Any]]) -> str:
     """Markdown of all that was counted."""
     rows = []
-    for path in sorted((folder / "coverage").glob("*.json")):
-        one = json.loads(path.read_text())
+    for one in found:
         for step in one["coverage"]:
             share, width = one["coverage"][step], one["width"][step]
             rows.append([one["dataset"], step, f"{100 * share:.1f}", f"{100 * width:.0f}"])

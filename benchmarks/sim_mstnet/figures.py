@@ -36,7 +36,7 @@ def write(results: Results, out: Path) -> None:
             axis.set_title(f"{name}, {'one step' if lead == 0 else 'far'}", fontsize=9)
             axis.set_xscale("log", base=2)
             axis.set_xticks([1, 2, 4, 8, _ALL], ["1", "2", "4", "8", "all"])
-            axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}")
+            axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}")
             axis.tick_params(labelsize=8)
         axes[1, column].set_xlabel("days of history")
     axes[0, 0].set_ylabel("WAPE %")

@@ -9,6 +9,7 @@ from odflow.forecast import rivals
 from odflow.forecast.base import Forecaster
 from odflow.forecast.learned import NetworkForecaster
 from odflow.forecast.mstnet_config import MSTNetConfig
+from odflow.forecast.per_series import SeriesRidge
 from odflow.forecast.pooled import PooledRidge, PooledTrees
 from odflow.forecast.rivals import RivalSize, SingleTask
 from odflow.forecast.rivals.head import Rival
@@ -23,6 +24,7 @@ RULES: dict[str, Callable[[int, int], Forecaster]] = {
     "sae, untuned": lambda lead, seed: SeasonalEWMA(tune=False),
     "sae": lambda lead, seed: SeasonalEWMA(),
     "ridge": lambda lead, seed: PooledRidge(lead=lead, only=(1,), seed=seed),
+    "ridge per series": lambda lead, seed: SeriesRidge(lead=lead, only=(1,), seed=seed),
     "trees": lambda lead, seed: PooledTrees(lead=lead, only=(1,), trees=150, seed=seed),
 }
 SINGLE_TASK = {

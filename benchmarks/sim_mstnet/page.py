@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.sim_mstnet import figures, words
+from benchmarks.sim_mstnet import coverage, figures, words
 from benchmarks.sim_mstnet.methods import RIVALS, RULES
 from benchmarks.sim_mstnet.ours import ABLATIONS, OURS
 from benchmarks.sim_mstnet.results import Cell, Results, collected, difference
@@ -24,19 +24,22 @@ def write(folder: Path) -> None:
     """Collect all results and write page, figures and data."""
     results = collected(folder, OUT / "sim-mstnet.json")
     figures.write(results, OUT)
-    write_text(OUT / "sim-mstnet.md", markdown(results))
+    counted = coverage.collected(folder, OUT / "sim-mstnet-coverage.json")
+    write_text(OUT / "sim-mstnet.md", markdown(results, coverage.table(counted) if counted else ""))
 
 
-def markdown(results: Results) -> str:
+def markdown(results: Results, counted: str = "") -> str:
     """The page."""
     parts = [words.TITLE, *_summary(results), words.PROTOCOL]
     for days in DAYS:
         if any(results.get(dataset, days, FIRST) for dataset in SETS):
             parts += [f"## {_history(days)}\n", markdown_table(*_table(results, days)), "", *_against(results, days)]
+    parts.append("![Error against days of history](sim-mstnet-scarcity.png)\n")
     parts += _flows(results)
     parts += _bars(results)
     parts += _ablations(results)
     parts += _transfer(results)
+    parts += [words.COVERAGE, counted, ""] * bool(counted)
     parts += _costs(results)
     parts += [words.SETS_, *(f"- {name}: {load(name).source}; SHA-256 {load(name).sha256[:12]}" for name in SETS), ""]
     return "\n".join([*parts, *provenance("python -m benchmarks sim-mstnet", 0).lines(), ""])

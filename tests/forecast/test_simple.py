@@ -7,6 +7,7 @@ import xarray as xr
 from odflow.errors import DataError, UsageError
 from odflow.forecast.base import Forecaster
 from odflow.forecast.past import before, held, lagged_mean, same_slot, smoothed
+from odflow.forecast.per_series import SeriesRidge
 from odflow.forecast.pooled import PooledRidge, PooledTrees
 from odflow.forecast.simple import EWMA, HistoricalAverage, LastValue, SeasonalEWMA, SeasonalNaive
 
@@ -95,6 +96,7 @@ def test_memory_is_learnt() -> None:
         EWMA(),
         SeasonalEWMA(),
         PooledRidge(lead=3),
+        SeriesRidge(lead=3),
         PooledTrees(lead=3, only=(1,), trees=10, rows=300),
     ],
 )
@@ -112,7 +114,9 @@ def test_nothing_is_known_of_the_future(forecaster: Forecaster) -> None:
         np.testing.assert_array_equal(fitted.predict_at(series(other), origins[[k]], 3)[0], usual[k])
 
 
-@pytest.mark.parametrize("forecaster", [PooledRidge(lead=2), PooledTrees(lead=2, trees=60, rows=1500)])
+@pytest.mark.parametrize(
+    "forecaster", [PooledRidge(lead=2), SeriesRidge(lead=2), PooledTrees(lead=2, trees=60, rows=1500)]
+)
 def test_pooled_regressions_learn(forecaster: Forecaster) -> None:
     # a cycle of 20 hours, which the day before does not tell
     hour = np.arange(24 * 20)[:, None, None]
@@ -145,10 +149,13 @@ def test_bad_input() -> None:
         LastValue().fit(series(np.full((30, 2, 1), np.nan)))
     with pytest.raises(DataError, match="too few to learn"):
         PooledRidge(lead=40).fit(series(days(1)))
+    with pytest.raises(DataError, match="too few to learn"):
+        SeriesRidge(lead=40).fit(series(days(1)))
 
 
 @pytest.mark.parametrize(
-    "forecaster", [SeasonalEWMA(), PooledRidge(lead=3), PooledTrees(lead=3, only=(1,), trees=10, rows=300)]
+    "forecaster",
+    [SeasonalEWMA(), PooledRidge(lead=3), SeriesRidge(lead=3), PooledTrees(lead=3, only=(1,), trees=10, rows=300)],
 )
 def test_a_series_that_begins_after_the_history(forecaster: Forecaster) -> None:
     x = days(12, noise=0.1)
@@ -156,3 +163,19 @@ def test_a_series_that_begins_after_the_history(forecaster: Forecaster) -> None:
     found = forecaster.fit(series(x[:240])).predict_at(series(x), np.arange(245, 280), 3)
     assert found[:, :, 0, 0].max() < 100 * x[240:, 0, 0].max()
     assert np.isfinite(found).all()
+
+
+def test_each_series_its_own_coefficients() -> None:
+    # one follows its last value, one goes back to its mean at once
+    walk = np.exp(0.05 * RNG.standard_normal(1500).cumsum())
+    noise = np.exp(0.3 * RNG.standard_normal(1500))
+    x = np.stack([walk, noise], axis=1)[:, :, None]
+    origins = np.arange(1200, 1490)
+    own, pooled = (
+        np.abs(np.log(one.fit(series(x[:1200])).predict_at(series(x), origins, 1)[:, 0] / x[origins])).mean(axis=0)[
+            :, 0
+        ]
+        for one in (SeriesRidge(lead=1), PooledRidge(lead=1))
+    )
+    assert (own < [0.05, 0.26]).all()  # their own noise: 0.04 and 0.24
+    assert own.sum() < pooled.sum()

@@ -14,6 +14,7 @@ from odflow.evaluate.forecast_scores import Difference, mean_ranks, paired_diffe
 from odflow.evaluate.report import Provenance, Report, command_line, markdown_table, plain, provenance
 from odflow.evaluate.rolling import rolling
 from odflow.forecast.base import Forecaster
+from odflow.forecast.per_series import SeriesRidge
 from odflow.forecast.pooled import PooledRidge, PooledTrees
 from odflow.forecast.simple import EWMA, HistoricalAverage, LastValue, SeasonalEWMA, SeasonalNaive
 
@@ -36,6 +37,7 @@ METHODS: dict[str, Callable[[int, int], Forecaster]] = {
     "seasonal-ewma, untuned": lambda lead, seed: SeasonalEWMA(tune=False),
     "seasonal-ewma": lambda lead, seed: SeasonalEWMA(),
     "ridge": lambda lead, seed: PooledRidge(lead=lead, only=(1,), seed=seed),
+    "ridge per series": lambda lead, seed: SeriesRidge(lead=lead, only=(1,), seed=seed),
     "trees": lambda lead, seed: PooledTrees(lead=lead, only=(1,), trees=150, seed=seed),
 }
 _HORIZON, _HORIZONS = 12, {"c2tm": 24}

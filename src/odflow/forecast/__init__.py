@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from odflow.forecast.base import Forecaster
 from odflow.forecast.mstnet_config import MSTNetConfig
+from odflow.forecast.per_series import SeriesRidge
 from odflow.forecast.pooled import PooledRidge, PooledTrees
 from odflow.forecast.simple import EWMA, HistoricalAverage, LastValue, SeasonalEWMA, SeasonalNaive
 from odflow.lazy import from_torch
@@ -29,6 +30,7 @@ __all__ = [
     "PooledTrees",
     "SeasonalEWMA",
     "SeasonalNaive",
+    "SeriesRidge",
     *_LEARNED,
 ]
 

@@ -42,7 +42,7 @@ def sim_mstnet(
     """
     import torch
 
-    from benchmarks.sim_mstnet import coverage, page
+    from benchmarks.sim_mstnet import coverage, figures, page
     from benchmarks.sim_mstnet.sets import SETS
 
     torch.set_num_threads(1)
@@ -57,5 +57,7 @@ def sim_mstnet(
         print(f"{number + 1} of {len(wanted)}: {job.name}, {time.perf_counter() - start:.0f} s", file=sys.stderr)
     for name in SETS if not jobs and not only_page else ():
         coverage.run(name, folder)
+    if not jobs and not only_page:
+        figures.learn_with_log(folder)
     if of == 1 or only_page:
         page.write(folder)

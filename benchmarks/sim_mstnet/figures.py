@@ -4,13 +4,48 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
+
 from benchmarks.sim_mstnet.methods import RIVALS
+from benchmarks.sim_mstnet.ours import ours
 from benchmarks.sim_mstnet.results import Results
-from benchmarks.sim_mstnet.sets import DAYS, SETS
+from benchmarks.sim_mstnet.sets import DAYS, SETS, load, test
 from odflow.evaluate.html import png, write_bytes
 
 SHOWN = {"sim-mstnet": "C3", "zero-shot": "C1", "trees": "C2", "sae, untuned": "C0", "last": "0.6"}
 _ALL = 16  # where the whole history is drawn
+
+
+COURSE = "sim-mstnet-weights.csv"
+
+
+def learn_with_log(folder: Path) -> None:
+    """Train from scratch on C2TM, five days, and write down losses and their weights."""
+    if (folder / COURSE).exists():
+        return
+    history = test("c2tm", 5).history
+    nodes, services = history.shape[1:]
+    ours("no simulation", nodes * services, 0).fit(history, [], log=folder / COURSE)
+
+
+def course(folder: Path, out: Path) -> None:
+    """Weights of the services' losses in the course of that training."""
+    from matplotlib.figure import Figure
+
+    if not (folder / COURSE).exists():
+        return
+    log = pd.read_csv(folder / COURSE)
+    figure = Figure(figsize=(10, 3.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for k, service in enumerate(load("c2tm").traffic["service"].values):
+        left.plot(log["step"], log[f"loss {k}"], color=f"C{k}", linewidth=0.8, label=service)
+        right.plot(log["step"], log[f"weight {k}"], color=f"C{k}", label=service)
+    left.set_title("loss of a batch, relative to the best simple forecast", fontsize=9)
+    right.set_title("weight", fontsize=9)
+    for axis in (left, right):
+        axis.set_xlabel("step")
+        axis.legend(frameon=False, fontsize=8)
+    write_bytes(out / "sim-mstnet-weights.png", png(figure, dpi=110))
 
 
 def write(results: Results, out: Path) -> None:

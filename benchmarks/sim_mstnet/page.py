@@ -24,6 +24,7 @@ def write(folder: Path) -> None:
     """Collect all results and write page, figures and data."""
     results = collected(folder, OUT / "sim-mstnet.json")
     figures.write(results, OUT)
+    figures.course(folder, OUT)
     counted = coverage.collected(folder, OUT / "sim-mstnet-coverage.json")
     write_text(OUT / "sim-mstnet.md", markdown(results, coverage.table(counted) if counted else ""))
 
@@ -207,7 +208,7 @@ def _ablations(results: Results) -> list[str]:
     headings = ["ablation", "less its control", *(f"{name}, {far}" for name in SETS for far in ("1", "far"))]
     shares = [cell.number("effective") for name in SETS if (cell := results.get(name, 2, "reweighted")) is not None]
     text = f"Effective share of the reweighted worlds: {min(shares):.0%} to {max(shares):.0%}.\n" if shares else ""
-    return [words.ABLATIONS_, markdown_table(headings, rows), "", text]
+    return [words.ABLATIONS_, markdown_table(headings, rows), "", text, words.COURSE]
 
 
 def _transfer(results: Results) -> list[str]:

@@ -53,6 +53,10 @@ Each changes one thing; differences of WAPE in points to the control beside it, 
 - *uniform weights*: goes on learning from 200 more worlds before it is fine-tuned; *reweighted*: the same with weights
   of the worlds found by bilevel reweighting (cutting planes) on the history.
 """
+COURSE = """Weights of the services' losses while the network learns from scratch on C2TM, five days:
+
+![Losses and weights](sim-mstnet-weights.png)
+"""
 TRANSFER = """## Negative transfer, two days of history
 
 Services that are forecast worse when learnt together than alone, by the same network from scratch.

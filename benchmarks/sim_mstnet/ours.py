@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from benchmarks.sim_mstnet.methods import LEAST, MOST, SERIES
 from odflow.forecast.mstnet_config import MSTNetConfig
-from odflow.forecast.sim_mstnet import REWEIGHTING, SimMSTNet
+from odflow.forecast.sim_mstnet import SimMSTNet
+from odflow.forecast.weighing import REWEIGHTING
 from odflow.forecast.worlds import varied_worlds
 
 if TYPE_CHECKING:

@@ -20,8 +20,9 @@ from odflow.forecast.mstnet import untied
 from odflow.forecast.mstnet_config import MSTNetConfig
 from odflow.forecast.pretrained import load_network, save_network
 from odflow.forecast.pretraining import Pool, pretrain, tied_network
-from odflow.forecast.sim_mstnet import REWEIGHTING, SimMSTNet, weigh
+from odflow.forecast.sim_mstnet import SimMSTNet
 from odflow.forecast.simple import LastValue
+from odflow.forecast.weighing import REWEIGHTING, weigh
 from odflow.forecast.windows import Windows
 from odflow.forecast.worlds import NODES, varied_worlds
 
@@ -160,7 +161,7 @@ def test_worlds_like_the_history_weigh_more() -> None:
     assert found.effective >= 0.5
 
 
-def test_own_worlds_and_the_uniform_control() -> None:
+def test_own_worlds_and_the_uniform_control(monkeypatch: pytest.MonkeyPatch) -> None:
     history = cycle(100, 10, steps=60)
     quick = replace(REWEIGHTING, steps=2, network_steps=3)
     worlds = [cycle(k, 10) for k in range(3)]
@@ -169,10 +170,15 @@ def test_own_worlds_and_the_uniform_control() -> None:
     assert made.reweighted_.world_weights.shape == (3,)
     control = SimMSTNet(CONFIG, reweighting=quick, pretraining_steps=5, uniform=True, fine_tune=False)
     control.fit(history, worlds)
-    assert control.start is not None
+    assert control.start_ is not None
     assert control.reweighted_ is not None
     for name, value in control.reweighted_.equal_params.items():
-        assert torch.equal(control.start.state_dict()[name], value)
+        assert torch.equal(control.start_.state_dict()[name], value)
+    assert control.start is None  # a second fit begins anew
+    again = replace(CONFIG, width=16)  # not what comes with odflow: a new network learns from the worlds
+    found = SimMSTNet(again, reweighting=None, pretraining_steps=None, fine_tune=False)
+    monkeypatch.setattr("odflow.forecast.sim_mstnet.PRETRAINING_STEPS", 3)
+    assert found.fit(history, worlds).network_.config.width == 16
 
 
 def test_saved_networks(tmp_path: Path) -> None:
@@ -224,6 +230,10 @@ def test_the_network_that_comes_with_odflow(tmp_path: Path) -> None:
     assert np.abs(own - truth).mean() < 0.2 * np.abs(naive - truth).mean()
     with pytest.raises(UsageError, match="at most 24"):
         zero_shot.predict(history, 25)
+    shorter = SimMSTNet(MSTNetConfig(lead=12), fine_tune=False).fit(history)
+    np.testing.assert_array_equal(shorter.predict(history, 12).values, zero_shot.predict(history, 12).values)
+    with pytest.raises(UsageError, match="lead is 30, the network to start from has 24"):
+        SimMSTNet(MSTNetConfig(lead=30)).fit(history)
 
 
 def test_onnx(tmp_path: Path) -> None:

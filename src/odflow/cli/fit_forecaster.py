@@ -15,7 +15,8 @@ from odflow.cli.fit import Flat, Training, check_checkpoint, kept
 from odflow.cli.forecast import read_past, series_of
 from odflow.cli.inputs import check_output
 from odflow.forecast.mstnet_config import MSTNetConfig
-from odflow.forecast.sim_mstnet import REWEIGHTING, SimMSTNet
+from odflow.forecast.sim_mstnet import SimMSTNet
+from odflow.forecast.weighing import REWEIGHTING
 from odflow.forecast.worlds import varied_worlds
 
 if TYPE_CHECKING:

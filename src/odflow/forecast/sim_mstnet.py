@@ -5,28 +5,24 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.func import functional_call
 
-from odflow.errors import DataError, MissingDependencyError, UsageError
-from odflow.files import replacing
+from odflow.errors import DataError, UsageError
 from odflow.forecast.base import check_series
-from odflow.forecast.export import Plain
-from odflow.forecast.inputs import Geometry, Inputs, Shape
+from odflow.forecast.export import export_onnx
+from odflow.forecast.inputs import Shape
 from odflow.forecast.learned import ForecastTask, NetworkForecaster
 from odflow.forecast.mstnet import MSTNet, untied
 from odflow.forecast.mstnet_config import MSTNetConfig
 from odflow.forecast.pretrained import pretrained
 from odflow.forecast.pretraining import Pool, pretrain
-from odflow.forecast.surroundings import CALENDAR
-from odflow.forecast.windows import SEASONAL
-from odflow.sim2real import ReweightConfig, Reweighted, reweight
+from odflow.forecast.weighing import REWEIGHTING, some_nodes, weigh, with_parameters
+from odflow.sim2real import ReweightConfig, Reweighted
 from odflow.traffic.series import DIMS
 from odflow.training import Progress, Trained
 
@@ -35,20 +31,9 @@ if TYPE_CHECKING:
 
     from odflow.forecast.windows import Windows
 
-PRETRAINING_BATCH, PRETRAINING_RATE = 32, 3e-3
+PRETRAINING_STEPS, PRETRAINING_BATCH, PRETRAINING_RATE = 1500, 32, 3e-3
+_SIZES = ("past", "start", "width", "heads", "layers", "decoder_layers", "quantiles", "mixture", "spatial_attention")
 _HARM = 1.2  # loss on what is held out, relative to that before, from which on learning is undone
-_MOST_NODES = 48  # of the history, to weigh worlds by
-REWEIGHTING = ReweightConfig(
-    steps=120,
-    batch=16,
-    real_batch=4,
-    learning_rate=3e-4,
-    final_learning_rate=1e-4,
-    inner_rate=0.02,
-    network_steps=150,
-    held_out=0.0,
-    least_effective=0.5,
-)
 
 
 class SimMSTNet(NetworkForecaster):
@@ -74,12 +59,15 @@ class SimMSTNet(NetworkForecaster):
         Of the search for weights of one's own worlds; None = they count alike.
     uniform : bool
         True: the control, trained on one's own worlds as long as the other but with equal weights.
-    pretraining_steps : int
-        To train a new network on one's own worlds; 0 = go on with the one that comes with odflow, or `start`.
+    pretraining_steps : int, optional
+        To train a new network on one's own worlds; 0 = go on with the one that comes with odflow, or `start`. By
+        default 0 if that one is what `config` asks for, otherwise 1,500.
 
     Attributes
     ----------
     network_ : MSTNet
+    start_ : MSTNet or None
+        What it was before it learnt from the history.
     names_ : dict of str to list of str
         Names of ``node`` and ``service`` in the history.
     start_loss_, loss_ : float or None
@@ -90,6 +78,7 @@ class SimMSTNet(NetworkForecaster):
     """
 
     network_: MSTNet
+    start_: MSTNet | None
     names_: dict[str, list[str]]
     start_loss_: float | None = None
     loss_: float | None = None
@@ -104,7 +93,7 @@ class SimMSTNet(NetworkForecaster):
         blend: float = 0.5,
         reweighting: ReweightConfig | None = REWEIGHTING,
         uniform: bool = False,
-        pretraining_steps: int = 0,
+        pretraining_steps: int | None = None,
     ) -> None:
         super().__init__(self._begin, config or MSTNetConfig())
         if not 0 < blend <= 1:
@@ -142,38 +131,51 @@ class SimMSTNet(NetworkForecaster):
             `config` asks for.
         """
         self.names_ = _names(history)
-        self.simulated = None if simulated is None else list(simulated)
-        if self.simulated:
-            pool = Pool(self.simulated, self.config, seed=self.config.seed, real=_some_nodes(history, self.config.seed))
-            if self.pretraining_steps:
-                self.start = pretrain(
-                    pool,
-                    replace(
-                        self.config,
-                        steps=self.pretraining_steps,
-                        batch=PRETRAINING_BATCH,
-                        learning_rate=PRETRAINING_RATE,
-                        final_learning_rate=PRETRAINING_RATE / 30,
-                        patience=0,
-                        ema=0.998,
-                    ),
-                    checkpoint=_beside(checkpoint, "simulated"),
-                    resume=resume,
-                    log=_beside(log, "simulated"),
-                    progress=progress,
-                )
-            start = self.start or pretrained()
-            if self.reweighting is not None:
-                weights = _beside(checkpoint, "weights")
-                self.reweighted_ = weigh(
-                    start, pool, self.reweighting, checkpoint=weights, resume=resume, progress=progress
-                )
-                found = self.reweighted_.equal_params if self.uniform else self.reweighted_.params
-                start = with_parameters(start, found)
-            self.start = start
-        elif self.start is None and self.simulated is None:
-            self.start = pretrained()
+        self.start_ = self.start
+        worlds = None if simulated is None else list(simulated)
+        if worlds:
+            files = {"resume": resume, "progress": progress}
+            self._simulate(worlds, history, checkpoint, log, files)
+        elif worlds is None and self.start is None:
+            self.start_ = pretrained()
+            self._check_start(self.start_.config)
+        if self.start_ is not None:
+            self.config = replace(self.config, lead=self.start_.config.lead)
         return super().fit(history, checkpoint=checkpoint, resume=resume, log=log, progress=progress)
+
+    def _simulate(
+        self,
+        worlds: list[xr.DataArray],
+        history: xr.DataArray,
+        checkpoint: Path | None,
+        log: Path | None,
+        options: dict[str, Any],
+    ) -> None:
+        """Learn from one's own worlds: a network that fits, then weights."""
+        config, steps = self.config, self.pretraining_steps
+        start = self.start or pretrained()
+        if steps is None:
+            steps = 0 if not _differs(config, start.config) else PRETRAINING_STEPS
+        if not steps:
+            config = replace(config, lead=start.config.lead)
+        pool = Pool(worlds, config, seed=config.seed, real=some_nodes(history, config.seed))
+        if steps:
+            many = replace(
+                config,
+                steps=steps,
+                batch=PRETRAINING_BATCH,
+                learning_rate=PRETRAINING_RATE,
+                final_learning_rate=PRETRAINING_RATE / 30,
+                patience=0,
+                ema=0.998,
+            )
+            kept = _beside(checkpoint, "simulated")
+            start = pretrain(pool, many, checkpoint=kept, log=_beside(log, "simulated"), **options)
+        if self.reweighting is not None:
+            found = weigh(start, pool, self.reweighting, checkpoint=_beside(checkpoint, "weights"), **options)
+            start = with_parameters(start, found.equal_params if self.uniform else found.params)
+            self.reweighted_ = found
+        self.start_ = start
 
     def predict(self, recent: xr.DataArray, lead: int) -> xr.DataArray:
         """Forecast what follows; see :meth:`Forecaster.predict`. Nodes and services have to be those of the history."""
@@ -215,25 +217,7 @@ class SimMSTNet(NetworkForecaster):
         MissingDependencyError
             Without the packages onnx and onnxscript.
         """
-        if not (find_spec("onnx") and find_spec("onnxscript")):
-            raise MissingDependencyError("ONNX needs two more packages: pip install onnx onnxscript")
-        nodes, services = self.scale_.floor.shape
-        config, (near, weight) = self.config, self.geometry_
-        sizes = (config.past, nodes, services), (config.past + config.lead, nodes, services, SEASONAL)
-        arguments = [torch.zeros(1, *size) for size in sizes for _ in range(2)]
-        arguments += [torch.zeros(1, length, CALENDAR) for length in (config.past, config.lead)]
-        names = (*Inputs._fields, *Geometry._fields)
-        with replacing(path) as temporary:
-            torch.onnx.export(
-                Plain(self.network_),
-                (*arguments, near, weight),
-                str(temporary),
-                input_names=list(names),
-                output_names=["forecast"],
-                dynamo=True,
-                external_data=False,
-                verbose=False,
-            )
+        export_onnx(self, path)
 
     def _check_names(self, recent: xr.DataArray) -> None:
         self._check_fitted(check_series(recent), 1)
@@ -245,12 +229,12 @@ class SimMSTNet(NetworkForecaster):
                 raise DataError(f"{name}s differ from those learnt from, {what}")
 
     def _begin(self, shape: Shape) -> torch.nn.Module:
-        if self.start is None:
+        if self.start_ is None:
             return MSTNet(shape, self.config)
-        self._check_start(self.start.config)
+        self._check_start(self.start_.config)
         if self.config.sharing == "soft" and self.fine_tune:
-            return untied(self.start, shape.services, self.config)
-        return self.start
+            return untied(self.start_, shape.services, self.config)
+        return copy.deepcopy(self.start_)
 
     def _train(self, windows: Windows) -> None:
         if self.fine_tune:
@@ -260,7 +244,7 @@ class SimMSTNet(NetworkForecaster):
 
     def _fitted(self, task: ForecastTask, kept: Tensor, later: Tensor | None) -> Trained:
         """Train, and stop half way: parameters between those that were learnt from simulation and those found."""
-        if self.start is None or later is None:
+        if self.start_ is None or later is None:
             return super()._fitted(task, kept, later)
         before = copy.deepcopy(self.network_.state_dict())
         with torch.no_grad():
@@ -277,73 +261,20 @@ class SimMSTNet(NetworkForecaster):
         return trained
 
     def _check_start(self, other: MSTNetConfig) -> None:
-        for name in ("past", "lead", "width", "heads", "layers", "decoder_layers", "quantiles"):
-            if getattr(self.config, name) != getattr(other, name):
-                raise UsageError(
-                    f"{name} is {getattr(self.config, name)}, the network to start from has {getattr(other, name)}"
-                )
+        name = _differs(self.config, other)
+        if name:
+            own, given = getattr(self.config, name), getattr(other, name)
+            raise UsageError(f"{name} is {own}, the network to start from has {given}")
 
 
-def weigh(
-    network: MSTNet,
-    pool: Pool,
-    config: ReweightConfig,
-    *,
-    checkpoint: Path | None = None,
-    resume: bool = False,
-    progress: Progress | None = None,
-) -> Reweighted:
-    """Weights of the pool's worlds for its history, from a network that has learnt from all of them alike.
-
-    Parameters
-    ----------
-    network : MSTNet
-    pool : Pool
-        With a history.
-    config : ReweightConfig
-    checkpoint, resume, progress
-        As :func:`odflow.sim2real.reweight`.
-    """
-    names = [name for name, _ in network.named_parameters()]
-    fixed = {name: value for name, value in network.state_dict().items() if name not in names}
-
-    def loss(params: dict[str, Tensor], batch: tuple[Tensor, ...]) -> Tensor:
-        def forecast(inputs: Inputs, geometry: Geometry) -> Tensor:
-            out: Tensor = functional_call(network, {**params, **fixed}, (inputs, geometry))
-            return out
-
-        return pool.losses(forecast, batch[0])
-
-    params = {name: value.detach().clone() for name, value in network.named_parameters()}
-    return reweight(
-        loss,
-        params,
-        (pool.rows,),
-        (pool.real_rows,),
-        config,
-        worlds=pool.worlds,
-        checkpoint=checkpoint,
-        resume=resume,
-        progress=progress,
-    )
-
-
-def with_parameters(network: MSTNet, params: dict[str, Tensor]) -> MSTNet:
-    """A copy of a network with other parameters."""
-    other = copy.deepcopy(network)
-    other.load_state_dict(params, strict=False)
-    return other
+def _differs(config: MSTNetConfig, other: MSTNetConfig) -> str:
+    """What makes networks different, if anything; a longer lead than asked for does not."""
+    names = [name for name in _SIZES if getattr(config, name) != getattr(other, name)]
+    return names[0] if names else "lead" if config.lead > other.lead else ""
 
 
 def _names(series: xr.DataArray) -> dict[str, list[str]]:
     return {name: [str(one) for one in series[name].values] for name in DIMS[1:]}
-
-
-def _some_nodes(history: xr.DataArray, seed: int) -> xr.DataArray:
-    nodes = history.sizes["node"]
-    if nodes <= _MOST_NODES:
-        return history
-    return history.isel(node=np.sort(np.random.default_rng((seed, 4001)).permutation(nodes)[:_MOST_NODES]))
 
 
 def _beside(path: Path | None, what: str) -> Path | None:

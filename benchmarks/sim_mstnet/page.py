@@ -128,6 +128,7 @@ def _summary(results: Results) -> list[str]:
         there = [name for name in SETS if results.get(name, days, FIRST)]
         if not there:
             continue
+        absent = [one for one in RIVALS if not all(results.get(name, days, one) for name in there)]
         wins = [name for name in there if _wins(results, name, days, tuple(RIVALS))]
         beats = [name for name in there if _wins(results, name, days, HARD)]
         lost = []
@@ -144,6 +145,7 @@ def _summary(results: Results) -> list[str]:
             f"**{_history(days)}.** Over both leads {FIRST} has the least error of all networks on {len(wins)} of "
             f"{len(there)} sets ({', '.join(wins) or 'none'}), and less than seasonal EWMA and trees on {len(beats)} "
             f"({', '.join(beats) or 'none'}). "
+            + (f"Not run on all sets yet: {', '.join(absent)}. " if absent else "")
             + (f"It loses (points of WAPE): {'; '.join(lost)}." if lost else "It loses to nothing on any set or lead.")
         )
         lines.append("")

@@ -34,7 +34,8 @@ BARS = {
     "geant": ("5.1 / 11.6", "4.95 / 11.2"),
 }
 BARS_ = """Bars are what experiments before this work reached with two days of history. For Abilene and GÉANT: mean over
-ingress, egress and link loads.
+ingress, egress and link loads. How much of the past those forecasts knew is not known; here it is two days and what
+has come since.
 """
 CONTROLS = {
     "no simulation, no mixture": "no simulation",
@@ -59,7 +60,8 @@ COURSE = """Weights of the services' losses while the network learns from scratc
 """
 TRANSFER = """## Negative transfer, two days of history
 
-Services that are forecast worse when learnt together than alone, by the same network from scratch.
+Services that are forecast worse when learnt together than alone, by the same network from scratch. Without attention
+nothing ties the branches of soft sharing together, so that these are single-task networks.
 """
 COVERAGE = """## How often intervals of nominal 90 % hold the truth
 

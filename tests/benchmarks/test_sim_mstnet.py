@@ -132,6 +132,7 @@ def test_page(made_up: None) -> None:
     assert "| sim-mstnet | 10.0 | 10.0 | 2.0 | 2 |" in text
     assert "least error of all networks on 1 of 1 sets (abilene), and less than seasonal EWMA and trees on 1" in text
     assert "abilene one step to last by 3.0" in text
+    assert "Not run on all sets yet: transformer, informer," in text
     assert "| abilene, 1 | lstm | -10.0 (-10.0 to -10.0) better | 1 of 1 (1) |" in text
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from benchmarks.sim_mstnet.jobs import all_jobs, run
+from benchmarks.sim_mstnet.jobs import all_jobs, finished, run
 
 app = App(
     name="python -m benchmarks sim-mstnet",
@@ -27,7 +27,7 @@ def sim_mstnet(
     part: str = "1/1",
     only_page: bool = False,
 ) -> None:
-    """Run the jobs that have no result yet, and write ``benchmarks/results/sim-mstnet.md``.
+    """Run the jobs that have no result yet, there or in the page's data, and write the page.
 
     Parameters
     ----------
@@ -48,9 +48,9 @@ def sim_mstnet(
     torch.set_num_threads(1)
     first, of = map(int, part.split("/"))
     wanted = [job for job in all_jobs() if not jobs or any(one in job.name for one in jobs)]
+    done = finished(page.OUT / "sim-mstnet.json")
     for number, job in enumerate(wanted):
-        done = folder / f"{job.name}.json"
-        if only_page or number % of != first - 1 or done.exists():
+        if only_page or number % of != first - 1 or job.name in done or (folder / f"{job.name}.json").exists():
             continue
         start = time.perf_counter()
         run(job, folder)

@@ -142,6 +142,12 @@ def _errors(data: Rolling, forecasts: dict[int, np.ndarray]) -> dict[str, Any]:
     }
 
 
+def finished(file: Path) -> set[str]:
+    """Names of the jobs whose results are in a file of collected ones."""
+    found = json.loads(file.read_text()) if file.exists() else []
+    return {Job(one["dataset"], one["days"], one["method"], one["seed"]).name for one in found}
+
+
 def read(folder: Path) -> list[dict[str, Any]]:
     """All results there."""
     found = [json.loads(path.read_text()) for path in sorted(folder.rglob("seed-*.json"))]

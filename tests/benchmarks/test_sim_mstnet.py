@@ -123,6 +123,7 @@ def test_results_are_collected_over_old_ones(tmp_path: Path) -> None:
     collected(job.parent, file)
     job.unlink()
     assert ("abilene", 2, "last") in collected(job.parent, file).cells
+    assert jobs.finished(file) == {"abilene/2-days/last/seed-0"}
 
 
 def test_page(made_up: None) -> None:

@@ -14,6 +14,9 @@ from odflow.evaluate.forecast_choice import METHODS, interval, ratios
 from odflow.evaluate.report import json_text, markdown_table, write_text
 from odflow.evaluate.rolling import rolling
 from odflow.forecast.features import floors
+from odflow.forecast.past import known_mean
+
+Floats = NDArray[np.float64]
 
 LEVELS = (0.05, 0.95)
 METHOD = "sim-mstnet"
@@ -33,8 +36,7 @@ def run(dataset: str, folder: Path) -> None:
     trial = rolling(data.traffic, data.test_from - reach, (1, lead), every=every)
     forecasts = trial.forecast(METHODS[METHOD](lead).fit(trial.history))
     history = data.traffic.values[data.traffic["time"].values < data.test_from]
-    known = np.isfinite(history)
-    floor = floors(np.where(known, history, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1))
+    floor = floors(known_mean(history))
     time = data.traffic["time"].values[len(data.traffic) - trial.series.sizes["time"] :][trial.targets]
     out: dict[str, Any] = {"dataset": dataset, "coverage": {}, "width": {}}
     for step, found in forecasts.items():
@@ -52,9 +54,6 @@ def run(dataset: str, folder: Path) -> None:
             volume += float(np.where(there, truth, 0.0).sum())
         out["coverage"][str(step)], out["width"][str(step)] = inside / count, width / volume
     write_text(file, json_text(out))
-
-
-Floats = NDArray[np.float64]
 
 
 def _bounds(found: Floats, truth: Floats, past: Any, now: Any, floor: Floats) -> tuple[Floats, Floats]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.sim_mstnet.methods import MULTI_TASK, RIVALS, RULES, SINGLE_TASK, Tuned, rival
+from benchmarks.sim_mstnet.methods import RIVALS, RULES, rival
 from benchmarks.sim_mstnet.ours import ABLATIONS, OURS, WITH_WORLDS, ours
 from benchmarks.sim_mstnet.sets import DAYS, FLOWS, LINKS, SETS, horizon, possible, test
 from benchmarks.sim_mstnet.tune import chosen
@@ -21,7 +21,6 @@ from odflow.evaluate.rolling import Rolling
 from odflow.forecast.base import Forecaster
 from odflow.forecast.learned import NetworkForecaster
 
-RANDOM = (*OURS, *ABLATIONS, *RIVALS)  # methods whose result depends on the seed; of rules, the trees
 SEEDS = 5
 
 
@@ -152,6 +151,3 @@ def read(folder: Path) -> list[dict[str, Any]]:
     """All results there."""
     found = [json.loads(path.read_text()) for path in sorted(folder.rglob("seed-*.json"))]
     return [one for one in found if "failed" not in one]
-
-
-__all__ = ["MULTI_TASK", "SINGLE_TASK", "Job", "Tuned", "all_jobs", "read", "run"]

@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from odflow.evaluate.forecasting import METHODS
 from odflow.forecast import rivals
 from odflow.forecast.base import Forecaster
 from odflow.forecast.learned import NetworkForecaster
 from odflow.forecast.mstnet_config import MSTNetConfig
-from odflow.forecast.per_series import SeriesRidge
-from odflow.forecast.pooled import PooledRidge, PooledTrees
 from odflow.forecast.rivals import RivalSize, SingleTask
 from odflow.forecast.rivals.head import Rival
-from odflow.forecast.simple import EWMA, HistoricalAverage, LastValue, SeasonalEWMA, SeasonalNaive
 
-RULES: dict[str, Callable[[int, int], Forecaster]] = {
-    "last": lambda lead, seed: LastValue(),
-    "day-before": lambda lead, seed: SeasonalNaive(1),
-    "week-before": lambda lead, seed: SeasonalNaive(7),
-    "average": lambda lead, seed: HistoricalAverage(),
-    "ewma": lambda lead, seed: EWMA(),
-    "sae, untuned": lambda lead, seed: SeasonalEWMA(tune=False),
-    "sae": lambda lead, seed: SeasonalEWMA(),
-    "ridge": lambda lead, seed: PooledRidge(lead=lead, only=(1,), seed=seed),
-    "ridge per series": lambda lead, seed: SeriesRidge(lead=lead, only=(1,), seed=seed),
-    "trees": lambda lead, seed: PooledTrees(lead=lead, only=(1,), trees=150, seed=seed),
-}
+_SHORT = {"seasonal-ewma, untuned": "sae, untuned", "seasonal-ewma": "sae"}
+RULES: dict[str, Callable[[int, int], Forecaster]] = {_SHORT.get(name, name): make for name, make in METHODS.items()}
 SINGLE_TASK = {
     "lstm": rivals.LSTM,
     "transformer": rivals.Transformer,
@@ -40,8 +28,8 @@ SINGLE_TASK = {
 MULTI_TASK = {"mttc": rivals.MTTC, "ast-mtl": rivals.ASTMTL, "cslsl": rivals.CSLSL}
 RIVALS: dict[str, type[Rival]] = {**SINGLE_TASK, **MULTI_TASK}
 
-SERIES = 256  # in a batch, about
-LEAST, MOST = 4, 64  # windows in a batch
+_SERIES = 256  # in a batch, about
+_LEAST, _MOST = 4, 64  # windows in a batch
 
 
 @dataclass(frozen=True)
@@ -53,13 +41,10 @@ class Tuned:
     adjusted : bool
         Rivals: seasonally adjusted values instead of the values themselves.
     learning_rate : float
-    anchor : float
-        Sim-MSTNet: penalty on the way from the pre-trained weights.
     """
 
     adjusted: bool = False
     learning_rate: float = 4e-3
-    anchor: float = 0.0
 
 
 CHOICES = (Tuned(adjusted=False), Tuned(adjusted=True))
@@ -69,7 +54,7 @@ def budget(series: int, lead: int, seed: int, tuned: Tuned) -> MSTNetConfig:
     """How any network is trained on real data: at most 300 batches of about 256 series, stopped early."""
     return MSTNetConfig(
         steps=300,
-        batch=min(MOST, max(LEAST, round(SERIES / series))),
+        batch=min(_MOST, max(_LEAST, round(_SERIES / series))),
         learning_rate=tuned.learning_rate,
         final_learning_rate=tuned.learning_rate / 10,
         validate_every=20,
@@ -89,8 +74,3 @@ def rival(name: str, series: int, services: int, lead: int, seed: int, tuned: Tu
     if name in SINGLE_TASK and services > 1:
         return NetworkForecaster(lambda shape: SingleTask(lambda one: kind(one, size), shape), config)
     return NetworkForecaster(lambda shape: kind(shape, size), config)
-
-
-def shortened(config: MSTNetConfig, steps: int) -> MSTNetConfig:
-    """The same with fewer steps, for tests."""
-    return replace(config, steps=steps)

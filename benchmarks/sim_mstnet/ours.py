@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from benchmarks.sim_mstnet.methods import LEAST, MOST, SERIES
+from benchmarks.sim_mstnet.methods import Tuned, budget
 from odflow.forecast.mstnet_config import MSTNetConfig
 from odflow.forecast.sim_mstnet import SimMSTNet
 from odflow.forecast.weighing import REWEIGHTING
@@ -40,17 +40,9 @@ ANCHOR = 0.1
 
 def ours(name: str, series: int, seed: int) -> SimMSTNet:
     """Sim-MSTNet, or one of its ablations, trained with the budget of its rivals."""
-    config = MSTNetConfig(
-        steps=300,
-        batch=min(MOST, max(LEAST, round(SERIES / series))),
-        learning_rate=1e-3,
-        final_learning_rate=1e-4,
-        validate_every=20,
-        patience=4,
-        anchor=ANCHOR,
-        seed=seed,
-    )
-    scratch = replace(config, anchor=0.0, learning_rate=4e-3, final_learning_rate=4e-4)
+    lead = MSTNetConfig().lead
+    scratch = budget(series, lead, seed, Tuned())
+    config = replace(budget(series, lead, seed, Tuned(learning_rate=1e-3)), anchor=ANCHOR)
     match name:
         case "sim-mstnet":
             return SimMSTNet(config)

@@ -88,7 +88,7 @@ class Files:
     @property
     def checkpoint(self) -> Path:
         """Where an unfinished training is kept."""
-        return self.output.with_suffix(f".checkpoint{self.output.suffix}")
+        return checkpoint_of(self.output)
 
 
 def fit(group: Group) -> App:
@@ -174,10 +174,10 @@ def train(learner: Learner, files: Files) -> None:
     check_output(files.output, (".safetensors",), [files.history])
     if files.log is not None:
         check_output(files.log, (".csv",), [files.history, files.output])
-    check_checkpoint(files, console)
+    check_checkpoint(files.checkpoint, files.history, files.resume, console)
     past = read_history(files.history, files.history_unit, files.weeks, console)
     began = not files.checkpoint.exists()
-    with kept(files, began), console.bar("training") as progress:
+    with kept(files.checkpoint, began), console.bar("training") as progress:
         learner.fit(
             past,
             checkpoint=files.checkpoint,
@@ -200,29 +200,34 @@ def provenance(learner: Learner) -> dict[str, Any]:
     return dict(generator.provenance_)
 
 
-def check_checkpoint(files: Files, console: Console) -> None:
+def checkpoint_of(output: Path) -> Path:
+    """Where an unfinished training is kept: beside its output."""
+    return output.with_suffix(f".checkpoint{output.suffix}")
+
+
+def check_checkpoint(checkpoint: Path, history: Path, resume: bool, console: Console) -> None:
     """Refuse to overwrite an unfinished training."""
-    check_output(files.checkpoint, (".safetensors",), [files.history])
-    if files.checkpoint.exists() and not files.resume:
+    check_output(checkpoint, (".safetensors",), [history])
+    if checkpoint.exists() and not resume:
         raise UsageError(
-            f"{files.checkpoint} is left of a training that did not end: add --resume to go on with it, "
+            f"{checkpoint} is left of a training that did not end: add --resume to go on with it, "
             "or delete it to start over"
         )
-    if files.resume and not files.checkpoint.exists():
-        console.say(f"no {files.checkpoint} to resume from, training starts at the beginning")
+    if resume and not checkpoint.exists():
+        console.say(f"no {checkpoint} to resume from, training starts at the beginning")
 
 
 @contextmanager
-def kept(files: Files, began: bool) -> Iterator[None]:
+def kept(checkpoint: Path, began: bool) -> Iterator[None]:
     """Say how to go on after an interrupt; drop the checkpoint of a training that leads nowhere."""
     try:
         yield
     except TrainingError:
         if began:
-            files.checkpoint.unlink(missing_ok=True)
+            checkpoint.unlink(missing_ok=True)
         raise
     except (KeyboardInterrupt, SystemExit) as error:
-        if files.checkpoint.exists():
+        if checkpoint.exists():
             error.add_note("the same command with --resume goes on from here")
         raise
 

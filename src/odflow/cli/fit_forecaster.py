@@ -11,12 +11,11 @@ from cyclopts import Parameter, validators
 
 import odflow.cli.options as opt
 from odflow.cli.console import Console, duration
-from odflow.cli.fit import Flat, Training, check_checkpoint, kept
+from odflow.cli.fit import Flat, Training, check_checkpoint, checkpoint_of, kept
 from odflow.cli.forecast import read_past, series_of
 from odflow.cli.inputs import check_output
 from odflow.forecast.mstnet_config import MSTNetConfig
 from odflow.forecast.sim_mstnet import SimMSTNet
-from odflow.forecast.weighing import REWEIGHTING
 from odflow.forecast.worlds import varied_worlds
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ class Files:
     @property
     def checkpoint(self) -> Path:
         """Where an unfinished training is kept."""
-        return self.output.with_suffix(f".checkpoint{self.output.suffix}")
+        return checkpoint_of(self.output)
 
 
 def mstnet(
@@ -67,12 +66,12 @@ def mstnet(
     check_output(files.output, (".safetensors",), [files.history])
     if files.log is not None:
         check_output(files.log, (".csv",), [files.history, files.output])
-    check_checkpoint(files, console)  # type: ignore[arg-type]
+    check_checkpoint(files.checkpoint, files.history, files.resume, console)
     series = series_of(*read_past(str(files.history)))
     simulated: Iterable[xr.DataArray] | None = varied_worlds(files.worlds, training.seed) if files.worlds else None
-    forecaster = SimMSTNet(training, reweighting=REWEIGHTING)
+    forecaster = SimMSTNet(training)
     began = not files.checkpoint.exists()
-    with kept(files, began), console.bar("training") as progress:  # type: ignore[arg-type]
+    with kept(files.checkpoint, began), console.bar("training") as progress:
         forecaster.fit(
             series,
             [] if files.scratch else simulated,

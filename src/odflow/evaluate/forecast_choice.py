@@ -14,6 +14,7 @@ from odflow.evaluate.rolling import Rolling, rolling
 from odflow.forecast.base import Forecaster, check_series
 from odflow.forecast.features import floors
 from odflow.forecast.mstnet_config import MSTNetConfig
+from odflow.forecast.past import known_mean
 from odflow.forecast.pooled import PooledRidge, PooledTrees
 from odflow.forecast.simple import EWMA, HistoricalAverage, LastValue, SeasonalEWMA, SeasonalNaive
 from odflow.lazy import from_torch
@@ -172,9 +173,8 @@ def ratios(
     floor : array, shape (N, S), optional
         Added to both; by default a hundredth of the truth's mean.
     """
-    known = np.isfinite(truth)
     if floor is None:
-        floor = floors(np.where(known, truth, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1))
+        floor = floors(known_mean(truth))
     ratios, spread = {}, {}
     for lead, found in forecasts.items():
         ratio = np.log((truth + floor) / (np.maximum(found, 0.0) + floor))

@@ -10,7 +10,7 @@ from torch import Tensor
 from odflow.forecast.naive import candidates
 
 if TYPE_CHECKING:
-    from odflow.forecast.windows import Windows
+    from odflow.forecast.windows import Scale, Windows
 
 _LEAST = 0.02  # of the mean over leads
 _AT_ONCE = 32
@@ -51,3 +51,9 @@ def difficulty(windows: Windows, origins: Tensor, weight: Tensor) -> Tensor:
     usual = torch.where(seen, error, 0.0).sum(dim=0) / seen.sum(dim=0).clamp(min=1)
     error = torch.where(seen, torch.maximum(error, _LEAST * usual), 1.0)
     return torch.where(error > 0, error, 1.0)
+
+
+def loss_weights(windows: Windows, origins: Tensor, scale: Scale) -> Tensor:
+    """Weights of leads and series in a loss, (H, N, S): what a series means in traffic, over the difficulty."""
+    importance = torch.from_numpy(scale.importance).float()
+    return importance / difficulty(windows, origins, importance)[:, None]

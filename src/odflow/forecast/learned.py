@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from odflow.errors import DataError, UsageError
 from odflow.forecast.base import Forecaster, check_series
-from odflow.forecast.difficulty import difficulty
+from odflow.forecast.difficulty import loss_weights
 from odflow.forecast.inputs import Geometry, Inputs, Shape
 from odflow.forecast.loss_weights import LossWeights
 from odflow.forecast.losses import per_task, pinball, weighted
@@ -160,8 +160,7 @@ class NetworkForecaster(Forecaster):
             raise DataError(f"{steps} intervals are too few to learn from")
         held = len(origins) // _HELD_OUT if config.patience else 0
         kept, later = origins[: len(origins) - held], origins[len(origins) - held :]
-        importance = torch.from_numpy(self.scale_.importance).float()
-        importance = importance / difficulty(windows, origins[:: max(1, len(origins) // _TRIED)], importance)[:, None]
+        importance = loss_weights(windows, origins[:: max(1, len(origins) // _TRIED)], self.scale_)
         task = ForecastTask(self.network_, windows, importance, self.geometry_, config, steps - held)
         self.trained_ = self._fitted(task, kept, later if held else None)
 

@@ -91,3 +91,9 @@ def smoothed(x: Floats, alpha: float) -> Floats:
         level = np.where(new & np.isfinite(level), level + alpha * (row - level), np.where(new, row, level))
         out[t] = level
     return out
+
+
+def known_mean(x: Floats, axes: tuple[int, ...] = (0,)) -> Floats:
+    """Mean of what is known along some axes; 0 where nothing is."""
+    known = np.isfinite(x)
+    return np.asarray(np.where(known, x, 0).sum(axis=axes) / np.maximum(known.sum(axis=axes), 1))

@@ -10,7 +10,7 @@ import numpy as np
 from odflow.errors import DataError
 from odflow.forecast.base import Forecaster
 from odflow.forecast.features import features, floors, logs
-from odflow.forecast.past import at_leads
+from odflow.forecast.past import at_leads, known_mean
 
 if TYPE_CHECKING:
     from odflow.forecast.base import Floats, Ints, Times
@@ -44,8 +44,7 @@ class SeriesRidge(Forecaster):
     seed: int = 0
 
     def _learn(self, x: Floats, time: Times) -> None:
-        known = np.isfinite(x)
-        mean = np.where(known, x, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+        mean = known_mean(x)
         self.floor_ = floors(mean)
         self.usual_ = np.log(mean + self.floor_)
         first = min(self.day, max(1, (len(x) - self.lead) // 2))

@@ -11,7 +11,7 @@ import numpy as np
 from odflow.errors import DataError, MissingDependencyError
 from odflow.forecast.base import Forecaster
 from odflow.forecast.features import features, floors, logs
-from odflow.forecast.past import at_leads
+from odflow.forecast.past import at_leads, known_mean
 
 if TYPE_CHECKING:
     from odflow.forecast.base import Floats, Ints, Times
@@ -41,8 +41,7 @@ class Pooled(Forecaster):
     seed: int = 0
 
     def _learn(self, x: Floats, time: Times) -> None:
-        known = np.isfinite(x)
-        mean = np.where(known, x, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+        mean = known_mean(x)
         self.floor_ = floors(mean)
         self.usual_ = np.log(mean + self.floor_)
         log = logs(x, self.floor_)

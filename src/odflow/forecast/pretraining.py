@@ -13,7 +13,7 @@ from torch import Tensor
 
 from odflow.errors import DataError
 from odflow.forecast.base import check_series
-from odflow.forecast.difficulty import difficulty
+from odflow.forecast.difficulty import loss_weights
 from odflow.forecast.inputs import Geometry, Inputs, Shape
 from odflow.forecast.losses import pinball
 from odflow.forecast.mstnet import MSTNet
@@ -104,13 +104,12 @@ class Pool:
         time = series["time"].values
         later = time[-1] + (time[1] - time[0]) * np.arange(1, config.lead + 1)
         windows = Windows(scale.scaled(x), np.concatenate([time, later]), config.past, config.lead, day)
-        importance = torch.from_numpy(scale.importance).float()
-        hard = difficulty(windows, torch.from_numpy(origins), importance)
+        importance = loss_weights(windows, torch.from_numpy(origins), scale)
         kind = self._parts.setdefault(x.shape[1:], [])
         number = list(self._parts).index(x.shape[1:])
         begin = sum(one.windows.span for one in kind) + config.past
         rows = np.stack([np.full(len(origins), number), np.full(len(origins), len(kind)), begin + origins], axis=1)
-        kind.append(_World(windows, geometry_of(series, config.neighbours), importance / hard[:, None]))
+        kind.append(_World(windows, geometry_of(series, config.neighbours), importance))
         return torch.from_numpy(rows)
 
     def losses(self, network: Network, rows: Tensor) -> Tensor:

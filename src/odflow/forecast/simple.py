@@ -9,7 +9,7 @@ import numpy as np
 
 from odflow.forecast.base import Forecaster
 from odflow.forecast.features import floors
-from odflow.forecast.past import at_leads, before, last_value, same_slot, smoothed
+from odflow.forecast.past import at_leads, before, known_mean, last_value, same_slot, smoothed
 
 if TYPE_CHECKING:
     from odflow.forecast.base import Floats, Ints, Times
@@ -80,7 +80,7 @@ class EWMA(Forecaster):
     """
 
     def _learn(self, x: Floats, time: Times) -> None:
-        errors = [_mean(np.abs(x[1:] - smoothed(x, alpha)[:-1]), (0, 1)) for alpha in _ALPHAS]
+        errors = [known_mean(np.abs(x[1:] - smoothed(x, alpha)[:-1]), (0, 1)) for alpha in _ALPHAS]
         self.alpha_ = np.array(_ALPHAS)[np.argmin(errors, axis=0)]
 
     def ahead(self, x: Floats, time: Times, origins: Ints, lead: int) -> Floats:
@@ -122,7 +122,7 @@ class SeasonalEWMA(Forecaster):
 
     def _learn(self, x: Floats, time: Times) -> None:
         services = x.shape[2]
-        self.mean_ = _mean(x, (0,))
+        self.mean_ = known_mean(x)
         self.floor_ = floors(self.mean_)
         self.alpha_, self.share_ = np.full(services, 0.5), np.full((1, services), 0.75)
         leads = min(self.day // 2, (len(x) - self.day) // 4)
@@ -145,7 +145,7 @@ class SeasonalEWMA(Forecaster):
         for i, alpha in enumerate(_ALPHAS):
             off = self._off(log, origins, np.full(x.shape[2], alpha))[:, None]
             for j, share in enumerate(_SHARES):
-                out[i, j] = _mean(np.abs(self._back(base + share * off) - truth) / usual, (0, 2))
+                out[i, j] = known_mean(np.abs(self._back(base + share * off) - truth) / usual, (0, 2))
         return out
 
     def _log(self, x: Floats) -> Floats:
@@ -166,8 +166,3 @@ class SeasonalEWMA(Forecaster):
         share = self.share_[np.minimum(np.arange(lead), len(self.share_) - 1)]
         found = self._back(base + share[None, :, None] * self._off(log, origins, self.alpha_)[:, None])
         return np.where(np.isfinite(found), found, last_value(x, origins, lead))
-
-
-def _mean(x: Floats, axes: tuple[int, ...]) -> Floats:
-    known = np.isfinite(x)
-    return np.where(known, x, 0).sum(axis=axes) / np.maximum(known.sum(axis=axes), 1)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,17 +8,19 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from torch import nn
 
 from odflow.errors import DataError, UsageError
-from odflow.forecast.inputs import Inputs
+from odflow.forecast.inputs import Inputs, Shape
 from odflow.forecast.learned import NetworkForecaster
 from odflow.forecast.mstnet import MSTNet
 from odflow.forecast.mstnet_config import MSTNetConfig
-from odflow.forecast.rivals import STGCN, RivalSize
+from odflow.forecast.rivals import LSTM, STGCN, RivalSize
 from odflow.forecast.simple import LastValue, SeasonalNaive
 from odflow.forecast.surroundings import calendar, geometry_of, nearest
 from odflow.forecast.windows import Scale, Windows
 
+Build = Callable[[Shape], nn.Module]
 RNG = np.random.default_rng(0)
 CONFIG = MSTNetConfig(
     past=12, lead=4, start=4, width=8, layers=1, steps=150, batch=16, learning_rate=5e-3, ema=0.999, patience=0
@@ -129,10 +132,17 @@ def test_neighbours() -> None:
     assert degrees.near.tolist() == [[0, 1], [1, 0], [2, 0]]  # a degree of longitude is shorter
 
 
-def test_a_stopped_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+STOPPED = replace(CONFIG, steps=12, checkpoint_every=4, dropout=0.2)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [lambda shape: MSTNet(shape, STOPPED), lambda shape: LSTM(shape, RivalSize(width=8, heads=2, dropout=0.2))],
+    ids=["MSTNet", "LSTM, whose dropout has no seed of its own"],
+)
+def test_a_stopped_training_goes_on(build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     history = series(odd_cycle(200))
-    config = replace(CONFIG, steps=12, checkpoint_every=4, dropout=0.2)
-    whole = mstnet(config).fit(history)
+    whole = NetworkForecaster(build, STOPPED).fit(history)
     from odflow.forecast import learned
 
     calls = iter(range(100))
@@ -146,9 +156,9 @@ def test_a_stopped_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(learned.ForecastTask, "losses", failing)
     path = tmp_path / "run.safetensors"
     with pytest.raises(RuntimeError, match="power cut"):
-        mstnet(config).fit(history, checkpoint=path)
+        NetworkForecaster(build, STOPPED).fit(history, checkpoint=path)
     monkeypatch.undo()
-    resumed = mstnet(config).fit(history, checkpoint=path, resume=True, log=tmp_path / "log.csv")
+    resumed = NetworkForecaster(build, STOPPED).fit(history, checkpoint=path, resume=True, log=tmp_path / "log.csv")
     for name, value in whole.network_.state_dict().items():
         assert torch.equal(resumed.network_.state_dict()[name], value), name
     assert (tmp_path / "log.csv").read_text().splitlines()[0].split(",")[-2:] == ["weight 0", "weight 1"]

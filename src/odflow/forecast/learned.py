@@ -78,7 +78,9 @@ class ForecastTask:
 
     def step(self, batch: Tensor, step: int, generator: torch.Generator, update: Update) -> dict[str, Tensor]:
         """See :class:`odflow.training.task.Task`."""
-        losses = self.losses(batch, self.until)
+        with torch.random.fork_rng(devices=[]):  # for layers that draw from torch's global generator, as rivals' do
+            torch.manual_seed(generator.initial_seed())
+            losses = self.losses(batch, self.until)
         weights = self.weights.update(losses)
         update("network", weighted(losses, weights) + self.config.anchor * self._distance())
         named = {f"loss {k}": torch.nan_to_num(loss.detach()) for k, loss in enumerate(losses)}

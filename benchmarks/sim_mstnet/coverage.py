@@ -7,20 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.sim_mstnet.sets import horizon, load, test
-from odflow.evaluate.forecast_choice import METHODS, interval, ratios
+from odflow.evaluate.conformal import REACH, recalibrated
+from odflow.evaluate.forecast_choice import METHODS
+from odflow.evaluate.forecast_scores import CRPS_LEVELS, crps, inside
 from odflow.evaluate.report import json_text, markdown_table, write_text
 from odflow.evaluate.rolling import rolling
-from odflow.forecast.features import floors
-from odflow.forecast.past import known_mean
 
-Floats = NDArray[np.float64]
-
-LEVELS = (0.05, 0.95)
 METHOD = "sim-mstnet"
-_DAYS = 7  # of forecasts whose errors make the intervals, at most; a third of the history if that is less
 
 
 def run(dataset: str, folder: Path) -> None:
@@ -30,37 +25,22 @@ def run(dataset: str, folder: Path) -> None:
         return
     file.parent.mkdir(parents=True, exist_ok=True)
     data, lead = load(dataset), horizon(dataset)
-    begin = data.traffic["time"].values[0]
-    reach = min(np.timedelta64(24 * _DAYS, "h"), (data.test_from - begin) // 3)
-    every = test(dataset, 0).every
-    trial = rolling(data.traffic, data.test_from - reach, (1, lead), every=every)
-    forecasts = trial.forecast(METHODS[METHOD](lead).fit(trial.history))
-    history = data.traffic.values[data.traffic["time"].values < data.test_from]
-    floor = floors(known_mean(history))
-    time = data.traffic["time"].values[len(data.traffic) - trial.series.sizes["time"] :][trial.targets]
-    out: dict[str, Any] = {"dataset": dataset, "coverage": {}, "width": {}}
-    for step, found in forecasts.items():
-        inside, width, count, volume = 0, 0.0, 0, 0.0
-        step_time = np.timedelta64(round((step - 1) * float(data.traffic.attrs["interval_s"])), "s")
-        for day in np.arange(data.test_from, time[-1] + np.timedelta64(1, "s"), np.timedelta64(1, "D")):
-            past = (time < day - step_time) & (time >= day - step_time - reach)
-            now = (time >= day) & (time < day + np.timedelta64(1, "D"))
-            low, high = _bounds(found, trial.truth, past, now, floor)
-            truth = trial.truth[now]
-            there = np.isfinite(truth)
-            inside += int(((truth >= low) & (truth <= high) & there).sum())
-            count += int(there.sum())
-            width += float(np.where(there, high - low, 0.0).sum())
-            volume += float(np.where(there, truth, 0.0).sum())
-        out["coverage"][str(step)], out["width"][str(step)] = inside / count, width / volume
+    time = data.traffic["time"].values
+    reach = min(REACH, (data.test_from - time[0]) // 3)
+    trial = rolling(data.traffic, data.test_from - reach, (1, lead), every=test(dataset, 0).every)
+    quantiles = trial.quantiles(METHODS[METHOD](lead).fit(trial.history))
+    targets = trial.series["time"].values[trial.targets]
+    truth = trial.truth[targets >= data.test_from]
+    out: dict[str, Any] = {"dataset": dataset, "coverage": {}, "width": {}, "crps": {}}
+    for step, found in quantiles.items():
+        delay = (step - 1) * (time[1] - time[0])
+        bands = recalibrated(found, trial.truth, targets, data.test_from, delay, CRPS_LEVELS)
+        volume = np.nansum(truth, axis=(0, 1))
+        width = np.where(np.isfinite(truth), bands[-1] - bands[0], 0.0).sum(axis=(0, 1)) / volume
+        out["coverage"][str(step)] = inside(bands[0], bands[-1], truth).tolist()
+        out["width"][str(step)] = float(width.mean())
+        out["crps"][str(step)] = float(crps(bands, truth).mean())
     write_text(file, json_text(out))
-
-
-def _bounds(found: Floats, truth: Floats, past: Any, now: Any, floor: Floats) -> tuple[Floats, Floats]:
-    """Lower and upper ends for the targets `now`, from errors of the targets in the `past`."""
-    of_lead, spread = ratios({1: found[past]}, truth[past], floor)
-    low, high = (interval(found[now], of_lead[1], spread[1], level, floor) for level in LEVELS)
-    return low, high
 
 
 def collected(folder: Path, file: Path) -> list[dict[str, Any]]:
@@ -77,7 +57,8 @@ def table(found: list[dict[str, Any]]) -> str:
     """Markdown of all that was counted."""
     rows = []
     for one in found:
-        for step in one["coverage"]:
-            share, width = one["coverage"][step], one["width"][step]
-            rows.append([one["dataset"], step, f"{100 * share:.1f}", f"{100 * width:.0f}"])
-    return markdown_table(["set", "lead", "inside, %", "mean width, % of the traffic"], rows)
+        for step, shares in one["coverage"].items():
+            each = ", ".join(f"{100 * share:.1f}" for share in shares)
+            numbers = (f"{100 * one[name][step]:.{places}f}" for name, places in (("width", 0), ("crps", 1)))
+            rows.append([one["dataset"], step, f"{100 * np.mean(shares):.1f}", each, *numbers])
+    return markdown_table(["set", "lead", "inside, %", "by service", "mean width, %", "CRPS, %"], rows)

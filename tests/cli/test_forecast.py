@@ -59,11 +59,19 @@ def test_cells(odflow, workplace):
     found = read_cells("n.csv")
     assert found.dims == ("time", "cell", "service")
     np.testing.assert_allclose(found, np.repeat(city.run(0).values[-1:], 5, axis=0), rtol=1e-9)
-    ran = odflow("forecast", "c.csv", "-o", "q.csv", "--quantiles", "0.1,0.9")
-    assert (ran.code, ran.err) == (
-        2,
-        "odflow: error: quantiles of cells cannot be written yet; leave --quantiles out\n",
-    )
+    command = ("forecast", "c.csv", "--lead", 5, "--method", "last", "--quantiles", "0.1,0.5,0.9")
+    for name in ("q.csv", "q.nc"):
+        ran = odflow(*command, "-o", name)
+        assert (ran.code, ran.err) == (0, "")
+        bands = read_cells(name)
+        assert bands.dims == ("quantile", "time", "cell", "service")
+        assert bands["quantile"].values.tolist() == [0.1, 0.5, 0.9]
+        assert (np.diff(bands.values, axis=0) >= 0).all()
+        assert (bands.values[0] < found.values).mean() > 0.9
+    np.testing.assert_allclose(read_cells("q.csv"), bands, rtol=1e-9)
+    ran = odflow("forecast", "q.csv", "-o", "n.csv", "--method", "last")
+    assert ran.code == 2
+    assert "quantile" in ran.err
 
 
 BAD = {

@@ -38,6 +38,10 @@ def test_what_is_compared() -> None:
     assert rows["day-before"].wape[12] == pytest.approx(expected[12].wape)
     assert rows["day-before"].mae[1] == pytest.approx(expected[1].mae)
     assert one.best(12) in ("average", "ridge")
+    for row in one.rows:
+        for lead in (1, 12):
+            np.testing.assert_allclose(row.inside[lead], 0.9, atol=0.06)
+            assert all(0.5 * wape < crps < wape for wape, crps in zip(row.wape[lead], row.crps[lead], strict=True))
     assert not rows[one.best(12)].behind.get(12)
     assert rows["last"].behind[12].low > 0.1
     result = ForecastResult(config, (one,), provenance("x", 0))
@@ -45,6 +49,9 @@ def test_what_is_compared() -> None:
     assert ranks["last"] > ranks["day-before"] > ranks["average"]
     text = result.markdown()
     assert f"**{100 * rows[one.best(12)].mean(12):.1f}**" in text
+    assert "## CRPS %, and share in nominal 90 % intervals, the whole training part" in text
+    average = rows["average"]
+    assert f"{100 * np.mean(average.crps[12]):.1f} ({100 * np.mean(average.inside[12]):.0f})" in text
     assert "learnt from 2026-01-05 00:00" in text
     assert result.table().row_count == 4
     json.dumps(result.to_dict(), allow_nan=False)
@@ -54,6 +61,7 @@ def test_little_history_and_failures() -> None:
     data = toy()
     one = compared(data, ForecastBenchmark(methods=METHODS, days=2), lambda text: None)
     assert one.history == "2026-01-18 13:00 to 2026-01-20 12:00"
+    assert not one.rows[0].crps
     short = compared(data, ForecastBenchmark(methods=METHODS, days=0.3), lambda text: None)
     rows = {row.method: row for row in short.rows}
     assert "too few" in rows["ridge"].failed

@@ -75,8 +75,9 @@ def test_quantiles_cover() -> None:
     x = cycle * np.exp(0.2 * RNG.standard_normal(cycle.shape))
     known, later = series(x[: 24 * 30]), series(x[24 * 30 :])
     choice = choose(known, 24, ("average",))
-    point = HistoricalAverage().fit(known).predict(known, 24 * 10)
-    bands = with_quantiles(point, choice, (0.05, 0.5, 0.95), known.values.mean(axis=0))
+    fitted = HistoricalAverage().fit(known)
+    point, bands = with_quantiles(fitted, known, 24 * 10, choice, (0.05, 0.5, 0.95))
+    xr.testing.assert_identical(point, fitted.predict(known, 24 * 10))
     assert bands.dims == ("quantile", "time", "node", "service")
     low, middle, high = bands.values
     assert (low < middle).all()
@@ -84,4 +85,4 @@ def test_quantiles_cover() -> None:
     inside = (later.values >= low) & (later.values <= high)
     assert inside.mean() == pytest.approx(0.9, abs=0.03)
     with pytest.raises(UsageError, match="between 0 and 1"):
-        with_quantiles(point, choice, (0.0,), known.values.mean(axis=0))
+        with_quantiles(fitted, known, 24, choice, (0.0,))

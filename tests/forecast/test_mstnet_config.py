@@ -20,6 +20,8 @@ from odflow.forecast.mstnet_config import MSTNetConfig
         ({"quantiles": ()}, "expected numbers between 0 and 1 in rising order"),
         ({"quantiles": (0.5, 0.5)}, "in rising order"),
         ({"quantiles": (0.0, 0.5)}, "between 0 and 1"),
+        ({"quantiles": (0.1, 0.5)}, "expected 0.5, the forecast itself, in the middle"),
+        ({"quantiles": (0.1, 0.4, 0.9)}, "in the middle"),
         ({"dropout": 1.0}, "dropout is 1.0, expected a share"),
         ({"smoothing": -0.1}, "smoothing is -0.1, expected a share"),
         ({"temperature": 0.0}, "temperature is 0.0, expected a positive number"),

@@ -59,8 +59,7 @@ def next_day(network: Network, seed: int) -> NextDay:
     series = xr.DataArray(sent.values, coords, DIMS, attrs={"units": "bit/s", "interval_s": config.interval_s})
     history, truth = series[:-LEAD], series[-LEAD:]
     choice = choose(history, LEAD, TRIED)
-    found = METHODS[choice.method](LEAD).fit(history).predict(history, LEAD)
-    bands = with_quantiles(found, choice, LEVELS, history.values.mean(axis=0))
+    found, bands = with_quantiles(METHODS[choice.method](LEAD).fit(history), history, LEAD, choice, LEVELS)
     yesterday = SeasonalNaive().fit(history).predict(history, LEAD)
     inside = (truth.values >= bands.values[0]) & (truth.values <= bands.values[-1])
     return NextDay(

@@ -73,8 +73,6 @@ def forecast(
     past, cells = read_past(history)
     check_output(output, (".nc", ".zarr", ".csv") if cells else ARRAYS, [history])
     check_plot(plot, [history, output])
-    if cells and quantiles:
-        raise UsageError("quantiles of cells cannot be written yet; leave --quantiles out")
     series = series_of(past, cells)
     with console.steps() as step:
         if model is not None:
@@ -84,9 +82,7 @@ def forecast(
             choice = choose(series, lead, tuple(METHODS) if method == "auto" else (method,), progress=step)
             fitted = METHODS[choice.method](lead).fit(series)
         step(f"forecasting by {choice.method}")
-        found = fitted.predict(series, lead)
-        usual = np.nan_to_num(series.mean("time").values)
-        bands = with_quantiles(found, choice, quantiles or (0.05, 0.95), usual)
+        found, bands = with_quantiles(fitted, series, lead, choice, quantiles or (0.05, 0.95))
     result = _back(bands if quantiles else found, past, cells)
     _write(result, output, cells)
     if plot is not None:

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from odflow.errors import DataError, MissingDependencyError, UsageError
+from odflow.evaluate.conformal import Conformal, calibrated, middle_of
 from odflow.evaluate.rolling import Rolling, rolling
 from odflow.forecast.base import Forecaster, check_series
 from odflow.forecast.features import floors
@@ -36,14 +37,13 @@ METHODS: dict[str, Callable[[int], Forecaster]] = {
     "trees": lambda lead: PooledTrees(
         lead=lead, only=some_leads(lead), rows=20_000, trees=60, leaves=15, learning_rate=0.15
     ),
-    "sim-mstnet": lambda lead: _network(lead),
+    "sim-mstnet": lambda lead: pretrained_network(lead),
 }
 _MOST_LEADS = 6
-_FEW, _LEAST_SPREAD = 10, 0.1  # targets of a series for a spread of its own; that relative to the median one
 _TEST_DAYS = 7.0
 
 
-def _network(lead: int) -> Forecaster:
+def pretrained_network(lead: int) -> Forecaster:
     """The network that comes with odflow, as it learnt from simulation."""
     network: Forecaster = from_torch("odflow.forecast.sim_mstnet", "SimMSTNet")(fine_tune=False)
     if lead > MSTNetConfig().lead:
@@ -69,19 +69,15 @@ class Choice:
     leads : tuple of int
     targets : int
         Intervals that were forecast.
-    ratios : dict of int to array
-        Of the best method: logarithms of what came over the forecast, by lead, a hundredth of the series' mean added
-        to both; in units of the spread of the series, all series together.
-    spread : dict of int to array, shape (N, S)
-        Root mean square of these logarithms, by lead.
+    errors : dict of int to Conformal
+        Of the best method, by lead.
     """
 
     method: str
     wape: dict[str, dict[int, float]]
     leads: tuple[int, ...]
     targets: int
-    ratios: dict[int, Floats]
-    spread: dict[int, Floats]
+    errors: dict[int, Conformal]
 
 
 def choose(
@@ -140,19 +136,22 @@ def _last_days(history: xr.DataArray, lead: int) -> Rolling:
 
 
 def _compared(test: Rolling, forecasters: Mapping[str, Forecaster]) -> Choice:
-    forecasts = {name: test.forecast(one) for name, one in forecasters.items()}
-    wape = {name: _errors(found, test.truth) for name, found in forecasts.items()}
+    quantiles = {name: test.quantiles(one) for name, one in forecasters.items()}
+    wape = {name: _errors(found, test.truth) for name, found in quantiles.items()}
     wape = {name: found for name, found in wape.items() if np.isfinite(list(found.values())).all()}
     if not wape:
         raise DataError("no method can be tried out on this history; it holds too few values")
     best = min(wape, key=lambda name: float(np.mean(list(wape[name].values()))))
-    return Choice(best, wape, test.leads, len(test.targets), *ratios(forecasts[best], test.truth))
+    floor = floors(known_mean(test.series.values))
+    errors = {lead: calibrated(found, test.truth, floor) for lead, found in quantiles[best].items()}
+    return Choice(best, wape, test.leads, len(test.targets), errors)
 
 
-def _errors(forecasts: Mapping[int, Floats], truth: Floats) -> dict[int, float]:
+def _errors(quantiles: Mapping[int, Floats], truth: Floats) -> dict[int, float]:
     """WAPE by lead, mean over services, of targets that are known and could be forecast."""
     out = {}
-    for lead, found in forecasts.items():
+    for lead, all_found in quantiles.items():
+        found = middle_of(all_found)
         known = np.isfinite(truth) & np.isfinite(found)
         off = np.where(known, np.abs(found - truth), 0.0).sum(axis=(0, 1))
         volume = np.where(known, truth, 0.0).sum(axis=(0, 1))
@@ -161,64 +160,38 @@ def _errors(forecasts: Mapping[int, Floats], truth: Floats) -> dict[int, float]:
     return out
 
 
-def ratios(
-    forecasts: Mapping[int, Floats], truth: Floats, floor: Floats | None = None
-) -> tuple[dict[int, Floats], dict[int, Floats]]:
-    """What came over what was forecast, by lead, for :class:`Choice`.
+def with_quantiles(
+    forecaster: Forecaster, recent: xr.DataArray, lead: int, choice: Choice, levels: tuple[float, ...]
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """A forecast, and its quantiles by split conformal prediction: see :class:`~odflow.evaluate.conformal.Conformal`.
 
     Parameters
     ----------
-    forecasts : dict of int to array, shape (targets, N, S)
-    truth : array, shape (targets, N, S)
-    floor : array, shape (N, S), optional
-        Added to both; by default a hundredth of the truth's mean.
-    """
-    if floor is None:
-        floor = floors(known_mean(truth))
-    ratios, spread = {}, {}
-    for lead, found in forecasts.items():
-        ratio = np.log((truth + floor) / (np.maximum(found, 0.0) + floor))
-        there = np.isfinite(ratio)
-        count = there.sum(axis=0)
-        own = np.sqrt((np.where(there, ratio, 0.0) ** 2).sum(axis=0) / np.maximum(count, 1))
-        usual = float(np.median(own[count >= _FEW])) if (count >= _FEW).any() else 1.0
-        spread[lead] = np.where(count >= _FEW, np.maximum(own, _LEAST_SPREAD * usual), usual)
-        ratios[lead] = np.sort((ratio / np.maximum(spread[lead], np.finfo(float).tiny))[there])
-    return ratios, spread
-
-
-def interval(forecast: Floats, of_lead: Floats, spread: Floats, level: float, floor: Floats) -> Floats:
-    """The quantile of this level of forecasts (..., N, S), by the ratios and the spread of their lead."""
-    shift = np.exp(np.quantile(of_lead, level) * spread)
-    return np.asarray(np.maximum((forecast + floor) * shift - floor, 0.0))
-
-
-def with_quantiles(forecast: xr.DataArray, choice: Choice, levels: tuple[float, ...], usual: Floats) -> xr.DataArray:
-    """Quantiles of a forecast by split conformal prediction: those of the back-test's ratios at the same lead.
-
-    Locally weighted (Lei et al. 2018): ratios count in units of the spread of each series.
-
-    Parameters
-    ----------
-    forecast : DataArray (time, node, service)
+    forecaster : Forecaster
+        The method that was chosen.
+    recent, lead
+        As of :meth:`Forecaster.predict`.
     choice : Choice
     levels : tuple of float
         Between 0 and 1.
-    usual : array, shape (N, S)
-        Mean of each series.
 
     Returns
     -------
-    DataArray (quantile, time, node, service)
-        Leads between those of the back-test take the ratios of the next longer one.
+    DataArray (time, node, service), DataArray (quantile, time, node, service)
+        Leads between those of the back-test have the errors of the next longer one.
+
+    Raises
+    ------
+    UsageError
+        If the levels make no sense; and those of :meth:`Forecaster.predict`.
     """
     if not levels or min(levels) <= 0 or max(levels) >= 1:
         raise UsageError(f"quantiles {', '.join(map(str, levels))} make no sense; give numbers between 0 and 1")
-    floor = floors(usual)
-    out = np.empty((len(levels), *forecast.shape))
-    for k in range(forecast.sizes["time"]):
-        lead = min((lead for lead in choice.leads if lead > k), default=choice.leads[-1])
+    learnt = forecaster.predict_quantiles(recent, lead)
+    found = learnt[..., (learnt.sizes["quantile"] - 1) // 2].drop_vars("quantile")
+    out = np.empty((len(levels), *found.shape))
+    for k in range(lead):
+        errors = choice.errors[min((one for one in choice.leads if one > k), default=choice.leads[-1])]
         for j, level in enumerate(levels):
-            out[j, k] = interval(forecast.values[k], choice.ratios[lead], choice.spread[lead], level, floor)
-    array = forecast.expand_dims(quantile=list(levels)).copy(data=out)
-    return array.assign_attrs(forecast.attrs)
+            out[j, k] = errors.quantile(learnt.values[k], level)
+    return found, found.expand_dims(quantile=list(levels)).copy(data=out).assign_attrs(found.attrs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 RESAMPLES = 2000
+CRPS_LEVELS = tuple((k + 0.5) / 10 for k in range(10))
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +79,36 @@ def score_forecast(forecast: Floats, truth: Floats, naive: Floats | None = None)
         mase=mase,
         count=count,
     )
+
+
+def crps(quantiles: Floats, truth: Floats, levels: Sequence[float] = CRPS_LEVELS) -> Floats:
+    """Continuous ranked probability score relative to the mean traffic, shape (S,).
+
+    Twice the mean pinball loss over the levels, which approximates the integral over all of them (Gneiting and
+    Ranjan 2011); for a forecast without any spread it is the WAPE.
+
+    Parameters
+    ----------
+    quantiles : array, shape (levels, targets, N, S)
+    truth : array, shape (targets, N, S)
+        NaN = not known.
+    levels : sequence of float
+        Evenly spread.
+    """
+    known = np.isfinite(truth)
+    total = np.zeros(truth.shape[2])
+    for level, found in zip(levels, quantiles, strict=True):
+        off = np.where(known, truth - found, 0.0)
+        total += np.maximum(level * off, (level - 1) * off).sum(axis=(0, 1))
+    volume = np.where(known, np.abs(truth), 0.0).sum(axis=(0, 1))
+    return np.asarray(2 * total / len(levels) / np.where(volume > 0, volume, np.nan))
+
+
+def inside(low: Floats, high: Floats, truth: Floats) -> Floats:
+    """Share of what is known that lies between two quantiles, shape (S,)."""
+    known = np.isfinite(truth)
+    within = (known & (truth >= low) & (truth <= high)).sum(axis=(0, 1))
+    return np.asarray(within / known.sum(axis=(0, 1)))
 
 
 def naive_error(history: Floats, day: int) -> Floats:

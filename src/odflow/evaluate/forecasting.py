@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from odflow.errors import DataError, UsageError
-from odflow.evaluate.forecast_scores import Difference, mean_ranks, paired_difference
+from odflow.errors import DataError, MissingDependencyError, UsageError
+from odflow.evaluate.conformal import middle_of, recalibrated
+from odflow.evaluate.forecast_choice import pretrained_network
+from odflow.evaluate.forecast_scores import CRPS_LEVELS, Difference, crps, inside, mean_ranks, paired_difference
 from odflow.evaluate.report import Provenance, Report, command_line, markdown_table, plain, provenance
-from odflow.evaluate.rolling import rolling
+from odflow.evaluate.rolling import Rolling, rolling
 from odflow.forecast.base import Forecaster
 from odflow.forecast.per_series import SeriesRidge
 from odflow.forecast.pooled import PooledRidge, PooledTrees
@@ -26,8 +28,10 @@ if TYPE_CHECKING:
     from odflow.traffic.series import SeriesSet
 
     Floats = NDArray[np.float64]
+    Cell = Callable[["ForecastSet", "ForecastRow", int], str]
 
 DATASETS = ("milan", "c2tm", "lte-elborn", "lte-lescorts", "abilene", "geant", "abilene-od", "geant-od")
+SIM_MSTNET = "sim-mstnet"  # as it comes with odflow, not fine-tuned
 METHODS: dict[str, Callable[[int, int], Forecaster]] = {
     "last": lambda lead, seed: LastValue(),
     "day-before": lambda lead, seed: SeasonalNaive(1),
@@ -39,6 +43,7 @@ METHODS: dict[str, Callable[[int, int], Forecaster]] = {
     "ridge": lambda lead, seed: PooledRidge(lead=lead, only=(1,), seed=seed),
     "ridge per series": lambda lead, seed: SeriesRidge(lead=lead, only=(1,), seed=seed),
     "trees": lambda lead, seed: PooledTrees(lead=lead, only=(1,), trees=150, seed=seed),
+    SIM_MSTNET: lambda lead, seed: pretrained_network(lead),
 }
 _HORIZON, _HORIZONS = 12, {"c2tm": 24}
 
@@ -87,8 +92,12 @@ class ForecastRow:
     Parameters
     ----------
     method : str
-    wape, mae, mase : dict of int to tuple of float
+    wape, mae, rmse, mase : dict of int to tuple of float
         By lead, one for each service.
+    crps, inside : dict of int to tuple of float
+        By lead, one for each service: score of conformal quantiles relative to the mean traffic, see
+        :func:`~odflow.evaluate.forecast_scores.crps`, and share of the truth in the nominal 90 % interval. They are
+        calibrated every day on the days before, the validation part at first; empty if that is not known.
     behind : dict of int to Difference
         WAPE minus that of the best method, by lead, mean over services.
     seconds : float
@@ -100,14 +109,17 @@ class ForecastRow:
     method: str
     wape: dict[int, tuple[float, ...]] = field(default_factory=dict)
     mae: dict[int, tuple[float, ...]] = field(default_factory=dict)
+    rmse: dict[int, tuple[float, ...]] = field(default_factory=dict)
     mase: dict[int, tuple[float, ...]] = field(default_factory=dict)
+    crps: dict[int, tuple[float, ...]] = field(default_factory=dict)
+    inside: dict[int, tuple[float, ...]] = field(default_factory=dict)
     behind: dict[int, Difference] = field(default_factory=dict)
     seconds: float = float("nan")
     failed: str = ""
 
     def mean(self, lead: int) -> float:
         """WAPE, mean over services."""
-        return float(np.mean(self.wape[lead])) if lead in self.wape else float("nan")
+        return _mean(self.wape, lead)
 
 
 @dataclass(frozen=True)
@@ -171,26 +183,29 @@ class ForecastResult(Report):
     def _row(one: ForecastSet, method: str) -> ForecastRow:
         return next(row for row in one.rows if row.method == method)
 
-    def _overview(self) -> tuple[list[str], list[list[str]]]:
-        headings = ["method", *(f"{one.name}, {' / '.join(map(str, one.leads))}" for one in self.sets), "mean rank"]
-        ranks = self.ranks()
+    def _overview(self, cell: Cell) -> tuple[list[str], list[list[str]]]:
+        headings = ["method", *(f"{one.name}, {' / '.join(map(str, one.leads))}" for one in self.sets)]
         rows = []
         for method in self.config.methods:
-            cells = [" / ".join(self._cell(one, method, lead) for lead in one.leads) for one in self.sets]
-            rows.append([method, *cells, f"{ranks[method]:.1f}" if method in ranks else "-"])
+            cells = [" / ".join(cell(one, self._row(one, method), lead) for lead in one.leads) for one in self.sets]
+            rows.append([method, *cells])
         return headings, rows
 
-    def _cell(self, one: ForecastSet, method: str, lead: int) -> str:
-        row = self._row(one, method)
-        if not row.wape:
-            return "-"
-        text = f"{100 * row.mean(lead):.1f}"
-        return f"**{text}**" if one.best(lead) == method else text
+    def _errors(self) -> tuple[list[str], list[list[str]]]:
+        headings, rows = self._overview(_wape)
+        ranks = self.ranks()
+        return [*headings, "mean rank"], [[*row, f"{ranks[row[0]]:.1f}" if row[0] in ranks else "-"] for row in rows]
 
     def markdown(self) -> str:
         """An overview and a table for each data set."""
         known = f"{self.config.days:g} days of history" if self.config.days else "the whole training part"
-        parts = [f"## WAPE %, {known}\n", markdown_table(*self._overview()), ""]
+        parts = [f"## WAPE %, {known}\n", markdown_table(*self._errors()), ""]
+        if any(row.crps for one in self.sets for row in one.rows):
+            parts += [
+                f"## CRPS %, and share in nominal 90 % intervals, {known}\n",
+                markdown_table(*self._overview(_crps)),
+            ]
+            parts += [""]
         for one in self.sets:
             parts += [f"### {one.name}, {known}\n", _words(one), "", markdown_table(*_table(one)), ""]
             parts += [f"- {row.method}: {row.failed}" for row in one.rows if row.failed] + [""]
@@ -200,13 +215,28 @@ class ForecastResult(Report):
         """The overview for the terminal."""
         from rich.table import Table
 
-        headings, rows = self._overview()
+        headings, rows = self._errors()
         table = Table(box=None, pad_edge=False, title="WAPE %, mean over services")
         for k, heading in enumerate(headings):
             table.add_column(heading, justify="left" if k == 0 else "right")
         for row in rows:
             table.add_row(*(cell.replace("**", "") for cell in row))
         return table
+
+
+def _wape(one: ForecastSet, row: ForecastRow, lead: int) -> str:
+    if not row.wape:
+        return "-"
+    text = f"{100 * row.mean(lead):.1f}"
+    return f"**{text}**" if one.best(lead) == row.method else text
+
+
+def _crps(one: ForecastSet, row: ForecastRow, lead: int) -> str:
+    return f"{100 * _mean(row.crps, lead):.1f} ({100 * _mean(row.inside, lead):.0f})" if row.crps else "-"
+
+
+def _mean(numbers: dict[int, tuple[float, ...]], lead: int) -> float:
+    return float(np.mean(numbers[lead])) if lead in numbers else float("nan")
 
 
 def _words(one: ForecastSet) -> str:
@@ -252,6 +282,7 @@ def compared(
     """All methods on one data set: leads 1 and 12 (hourly data: 24), the test part as targets."""
     leads = (1, _HORIZONS.get(data.name, _HORIZON))
     test = rolling(data.traffic, data.test_from, leads, days=config.days)
+    longer = test if config.days else rolling(data.traffic, data.validation_from, leads)
     history = test.history if config.days else data.train
     found: dict[str, dict[int, Floats]] = {}
     rows: dict[str, ForecastRow] = {}
@@ -259,18 +290,24 @@ def compared(
         tell(f"{data.name}: {name}")
         start = time.perf_counter()
         try:
-            found[name] = test.forecast(METHODS[name](leads[-1], config.seed).fit(history))
+            quantiles = longer.quantiles(METHODS[name](leads[-1], config.seed).fit(history))
+            found[name] = {lead: middle_of(one[-len(test.targets) :]) for lead, one in quantiles.items()}
             scores = test.scores(found[name])
-        except DataError as error:
+        except (DataError, MissingDependencyError) as error:
             found.pop(name, None)
             rows[name] = ForecastRow(name, failed=str(error))
             continue
+        seconds = time.perf_counter() - start
+        bands = {} if config.days else _bands(longer, quantiles, data.test_from)
         rows[name] = ForecastRow(
             name,
             wape={lead: _numbers(score.wape) for lead, score in scores.items()},
             mae={lead: _numbers(score.mae) for lead, score in scores.items()},
+            rmse={lead: _numbers(score.rmse) for lead, score in scores.items()},
             mase={lead: _numbers(score.mase) for lead, score in scores.items()},
-            seconds=time.perf_counter() - start,
+            crps={lead: _numbers(crps(one, test.truth)) for lead, one in bands.items()},
+            inside={lead: _numbers(inside(one[0], one[-1], test.truth)) for lead, one in bands.items()},
+            seconds=seconds,
         )
     for lead in leads:
         best = min(found, key=lambda name: rows[name].mean(lead))
@@ -288,6 +325,16 @@ def compared(
         leads=leads,
         rows=tuple(rows[name] for name in config.methods),
     )
+
+
+def _bands(longer: Rolling, quantiles: dict[int, Floats], first: np.datetime64) -> dict[int, Floats]:
+    """Quantiles at all levels of the CRPS, the ends of the 90 % interval among them, for targets from `first` on."""
+    time = longer.series["time"].values
+    step = time[1] - time[0]
+    return {
+        lead: recalibrated(found, longer.truth, time[longer.targets], first, (lead - 1) * step, CRPS_LEVELS)
+        for lead, found in quantiles.items()
+    }
 
 
 def _numbers(values: Floats) -> tuple[float, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from odflow.errors import DataError
+from odflow.evaluate.conformal import middle_of
 from odflow.evaluate.forecast_scores import ForecastScore, naive_error, score_forecast
 from odflow.forecast.base import check_series
 from odflow.simulate.span import DAY_S
@@ -68,13 +69,17 @@ class Rolling:
 
     def forecast(self, forecaster: Forecaster) -> dict[int, Floats]:
         """Forecasts of all targets by a fitted forecaster, (targets, N, S) for each lead."""
+        return {lead: middle_of(found) for lead, found in self.quantiles(forecaster).items()}
+
+    def quantiles(self, forecaster: Forecaster) -> dict[int, Floats]:
+        """The same with all quantiles that the forecaster has learnt, (targets, N, S, Q) for each lead."""
         most, targets = max(self.leads), self.targets
         later = _extended(self.series, most - 1)
-        out = {lead: np.empty(self.truth.shape) for lead in self.leads}
+        out = {lead: np.empty((*self.truth.shape, len(forecaster.levels))) for lead in self.leads}
         origins = np.unique(np.concatenate([targets - lead + 1 for lead in self.leads]))
         for begin in range(0, len(origins), _AT_ONCE):
             some = origins[begin : begin + _AT_ONCE]
-            found = forecaster.predict_at(later, some, most, only=self.leads)
+            found = forecaster.quantiles_at(later, some, most, only=self.leads)
             for k, (lead, kept) in enumerate(out.items()):
                 inside = np.isin(some + lead - 1, targets)
                 kept[np.searchsorted(targets, some[inside] + lead - 1)] = found[inside, k]

@@ -49,9 +49,12 @@ class Forecaster(ABC):
     ----------
     interval_s_ : float
         Of the history it was fitted on.
+    levels : tuple of float
+        Of the quantiles that it learns, in rising order; the middle one is the forecast.
     """
 
     interval_s_: float = 0.0
+    levels: tuple[float, ...] = (0.5,)
 
     def fit(self, history: xr.DataArray) -> Self:
         """Learn.
@@ -95,15 +98,29 @@ class Forecaster(ABC):
         DataError
             If `recent` does not fit.
         """
+        found = self.predict_quantiles(recent, lead)
+        return found[..., (found.sizes["quantile"] - 1) // 2].drop_vars("quantile")
+
+    def predict_quantiles(self, recent: xr.DataArray, lead: int) -> xr.DataArray:
+        """The quantiles that a method has learnt, as they are: not calibrated.
+
+        Parameters, errors: those of :meth:`predict`.
+
+        Returns
+        -------
+        DataArray (time, node, service, quantile)
+            Only the forecast itself, as quantile 0.5, of a method that learns no others.
+        """
         series = check_series(recent)
         self._check_fitted(series, lead)
         time = series["time"].values
         step = np.timedelta64(round(self.interval_s_ * 1e9), "ns")
         later = time[-1] + step * np.arange(1, lead + 1)
-        origins = np.array([len(time)])
-        found = self.ahead(series.values.astype(float), np.concatenate([time, later]), origins, lead)[0]
+        x, origins, leads = series.values.astype(float), np.array([len(time)]), tuple(range(1, lead + 1))
+        found = self._quantiles(x, np.concatenate([time, later]), origins, lead, leads)[0]
         coords = {name: value for name, value in series.coords.items() if "time" not in value.dims}
-        return xr.DataArray(found, dims=DIMS, coords=coords | {"time": later}, attrs=dict(series.attrs))
+        coords |= {"time": later, "quantile": list(self.levels)}
+        return xr.DataArray(found, dims=(*DIMS, "quantile"), coords=coords, attrs=dict(series.attrs))
 
     def predict_at(self, series: xr.DataArray, origins: Ints, lead: int, *, only: tuple[int, ...] = ()) -> Floats:
         """Forecasts from many origins at once, each from what is before it alone.
@@ -122,17 +139,27 @@ class Forecaster(ABC):
         -------
         array, shape (n, lead, N, S), or (n, len(only), N, S)
         """
+        found = self.quantiles_at(series, origins, lead, only=only)
+        return np.asarray(found[..., (found.shape[-1] - 1) // 2])
+
+    def quantiles_at(self, series: xr.DataArray, origins: Ints, lead: int, *, only: tuple[int, ...] = ()) -> Floats:
+        """The same with all quantiles that the method has learnt, see :meth:`predict_quantiles`, along a last axis."""
         series = check_series(series)
         self._check_fitted(series, lead)
         origins = np.asarray(origins, dtype=np.int64)
         if len(origins) and (origins.min() < 1 or origins.max() + lead > series.sizes["time"]):
             raise UsageError(f"origins from 1 to {series.sizes['time'] - lead} can be forecast for {lead} intervals")
         x, time = series.values.astype(float), series["time"].values
-        return self._some(x, time, origins, lead, only) if only else self.ahead(x, time, origins, lead)
+        return self._quantiles(x, time, origins, lead, only or tuple(range(1, lead + 1)))
+
+    def _quantiles(self, x: Floats, time: Times, origins: Ints, lead: int, only: tuple[int, ...]) -> Floats:
+        """Forecasts of some leads, (n, len(only), N, S, Q), by a method that learns quantiles."""
+        return self._some(x, time, origins, lead, only)[..., None]
 
     def _some(self, x: Floats, time: Times, origins: Ints, lead: int, only: tuple[int, ...]) -> Floats:
         """Forecasts of some leads; a subclass may have a quicker way."""
-        return self.ahead(x, time, origins, lead)[:, np.array(only) - 1]
+        found = self.ahead(x, time, origins, lead)
+        return found if len(only) == lead else found[:, np.array(only) - 1]
 
     def _check_fitted(self, series: xr.DataArray, lead: int) -> None:
         if not self.interval_s_:

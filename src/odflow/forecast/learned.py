@@ -124,7 +124,7 @@ class NetworkForecaster(Forecaster):
     trained_ = Trained(0, {}, None, False, 0.0)
 
     def __init__(self, build: Callable[[Shape], nn.Module], config: MSTNetConfig) -> None:
-        self.build, self.config = build, config
+        self.build, self.config, self.levels = build, config, config.quantiles
 
     def fit(
         self,
@@ -174,8 +174,11 @@ class NetworkForecaster(Forecaster):
 
     def ahead(self, x: Floats, time: Times, origins: Ints, lead: int) -> Floats:
         """See :class:`Forecaster`."""
-        levels = np.abs(np.array(self.config.quantiles) - 0.5)
-        return self.quantiles_ahead(x, time, origins, lead)[..., int(levels.argmin())]
+        found = self.quantiles_ahead(x, time, origins, lead)
+        return np.asarray(found[..., (found.shape[-1] - 1) // 2])
+
+    def _quantiles(self, x: Floats, time: Times, origins: Ints, lead: int, only: tuple[int, ...]) -> Floats:
+        return self.quantiles_ahead(x, time, origins, lead)[:, np.array(only) - 1]
 
     def quantiles_ahead(self, x: Floats, time: Times, origins: Ints, lead: int) -> Floats:
         """All quantiles, (n, lead, N, S, Q), with the arguments of :meth:`ahead`.

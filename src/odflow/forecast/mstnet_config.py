@@ -127,6 +127,8 @@ class MSTNetConfig(TrainingConfig):
 
 
 def check_quantiles(quantiles: tuple[float, ...]) -> None:
-    """Raise :class:`UsageError` unless there are quantiles, all between 0 and 1 and in rising order."""
+    """Raise :class:`UsageError` unless quantiles are between 0 and 1, rising, and 0.5 is the middle one."""
     if not quantiles or not all(0 < q < 1 for q in quantiles) or any(a >= b for a, b in pairwise(quantiles)):
         raise UsageError(f"quantiles are {quantiles}, expected numbers between 0 and 1 in rising order")
+    if quantiles[len(quantiles) // 2] != 0.5 or len(quantiles) % 2 == 0:
+        raise UsageError(f"quantiles are {quantiles}, expected 0.5, the forecast itself, in the middle")

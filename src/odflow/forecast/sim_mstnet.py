@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -177,29 +176,10 @@ class SimMSTNet(NetworkForecaster):
             self.reweighted_ = found
         self.start_ = start
 
-    def predict(self, recent: xr.DataArray, lead: int) -> xr.DataArray:
-        """Forecast what follows; see :meth:`Forecaster.predict`. Nodes and services have to be those of the history."""
-        self._check_names(recent)
-        return super().predict(recent, lead)
-
     def predict_quantiles(self, recent: xr.DataArray, lead: int) -> xr.DataArray:
-        """The quantiles that the network has learnt, as they are: not calibrated.
-
-        Parameters
-        ----------
-        recent, lead
-            As of :meth:`predict`.
-
-        Returns
-        -------
-        DataArray (time, node, service, quantile)
-        """
-        middle = self.predict(recent, lead)
-        series = check_series(recent)
-        time = np.concatenate([series["time"].values, middle["time"].values])
-        origins = np.array([series.sizes["time"]])
-        found = self.quantiles_ahead(series.values.astype(float), time, origins, lead)[0]
-        return middle.expand_dims(quantile=list(self.config.quantiles), axis=-1).copy(data=found)
+        """See :meth:`Forecaster.predict_quantiles`. Nodes and services have to be those of the history."""
+        self._check_names(recent)
+        return super().predict_quantiles(recent, lead)
 
     def save(self, path: str | Path) -> None:
         """Write it, see :func:`~odflow.forecast.saved.save_forecaster`."""

@@ -16,6 +16,7 @@ from odflow.traffic.arrays import need_zarr, write_array
 from odflow.traffic.csvfile import first_line
 
 DIMS = ("time", "cell", "service")
+QUANTILE = "quantile"  # of a forecast, before them
 SUFFIXES = (".nc", ".zarr", ".csv")
 _PLACE = ("x_m", "y_m")
 
@@ -27,10 +28,10 @@ def write_cells(traffic: xr.DataArray, path: str | Path) -> None:
     ----------
     traffic : DataArray (time, cell, service)
         With the attribute ``interval_s``, and where known the coordinates ``unit`` of the services and ``x_m`` and
-        ``y_m`` of the cells.
+        ``y_m`` of the cells; and with the dimension ``quantile`` before them, if these are quantiles of a forecast.
     path : path-like
-        ``.nc`` or ``.zarr``; or ``.csv``, a row for each time and cell, a column for each service. Replaced as a whole
-        when all is written.
+        ``.nc`` or ``.zarr``; or ``.csv``, a row for each (quantile,) time and cell, a column for each service. Replaced
+        as a whole when all is written.
 
     Raises
     ------
@@ -39,9 +40,9 @@ def write_cells(traffic: xr.DataArray, path: str | Path) -> None:
     DataError
         If it is no such array.
     """
-    if not isinstance(traffic, xr.DataArray) or set(traffic.dims) != set(DIMS) or "interval_s" not in traffic.attrs:
+    if not isinstance(traffic, xr.DataArray) or not _are_cells(traffic) or "interval_s" not in traffic.attrs:
         raise DataError("expected traffic of cells (time, cell, service) with the attribute interval_s")
-    array = traffic.transpose(*DIMS).rename("traffic")
+    array = _in_order(traffic).rename("traffic")
     file = Path(path)
     writers: dict[str, Callable[[Path], None]] = {
         ".nc": lambda to: write_array(array, to, zarr=False),
@@ -62,7 +63,7 @@ def read_cells(path: str | Path) -> xr.DataArray:
 
     Returns
     -------
-    DataArray (time, cell, service)
+    DataArray (time, cell, service), or (quantile, time, cell, service)
 
     Raises
     ------
@@ -88,19 +89,28 @@ def read_cells(path: str | Path) -> xr.DataArray:
             array = dataset["traffic"].load()
     except Exception as error:  # h5py, h5netcdf, zarr and xarray raise all sorts
         raise FormatError(file, f"holds no traffic of cells: {first_line(error)}") from error
-    if set(array.dims) != set(DIMS) or "interval_s" not in array.attrs:
+    if not _are_cells(array) or "interval_s" not in array.attrs:
         raise FormatError(file, f"'traffic' has the dimensions {listed(map(str, array.dims))}, expected {listed(DIMS)}")
     array.attrs["interval_s"] = float(array.attrs["interval_s"])
-    return array.transpose(*DIMS)
+    return _in_order(array)
+
+
+def _are_cells(array: xr.DataArray) -> bool:
+    return set(array.dims) - {QUANTILE} == set(DIMS)
+
+
+def _in_order(array: xr.DataArray) -> xr.DataArray:
+    return array.transpose(QUANTILE, *DIMS, missing_dims="ignore")
 
 
 def _write_csv(array: xr.DataArray, path: Path) -> None:
-    cells, steps = array.sizes["cell"], array.sizes["time"]
-    columns = {
-        "time": np.repeat(np.datetime_as_string(array["time"].values, unit="s"), cells),
-        "cell": np.tile(array["cell"].values, steps),
+    cells, steps, levels = array.sizes["cell"], array.sizes["time"], array.sizes.get(QUANTILE, 1)
+    columns = {QUANTILE: np.repeat(array[QUANTILE].values, steps * cells)} if QUANTILE in array.dims else {}
+    columns |= {
+        "time": np.tile(np.repeat(np.datetime_as_string(array["time"].values, unit="s"), cells), levels),
+        "cell": np.tile(array["cell"].values, steps * levels),
     }
-    columns |= {name: np.tile(array[name].values, steps) for name in _PLACE if name in array.coords}
+    columns |= {name: np.tile(array[name].values, steps * levels) for name in _PLACE if name in array.coords}
     columns |= {str(name): array.sel(service=name).values.ravel() for name in array["service"].values}
     pd.DataFrame(columns).to_csv(path, index=False)
 
@@ -110,16 +120,17 @@ def _read_csv(path: Path) -> xr.DataArray:
         table = pd.read_csv(path, dtype={"cell": str})
     except (ValueError, OSError) as error:
         raise FormatError(path, f"is not a table: {first_line(error)}") from error
-    services = [name for name in table.columns if name not in ("time", "cell", *_PLACE)]
+    services = [name for name in table.columns if name not in (QUANTILE, "time", "cell", *_PLACE)]
     if not {"time", "cell"} <= set(table.columns) or not services:
         raise FormatError(path, "expected the columns time, cell, and one for each service")
     for name in services:
         if not pd.api.types.is_numeric_dtype(table[name]):
             raise FormatError(path, f"column '{name}' is not of numbers")
-    if table.duplicated(["time", "cell"]).any():
+    keys = [name for name in (QUANTILE, "time", "cell") if name in table.columns]
+    if table.duplicated(keys).any():
         raise FormatError(path, "some time and cell have more than one row")
-    dataset = table.set_index(["time", "cell"])[services].to_xarray()
-    array = dataset.to_dataarray("service").transpose(*DIMS).rename("traffic")
+    dataset = table.set_index(keys)[services].to_xarray()
+    array = _in_order(dataset.to_dataarray("service")).rename("traffic")
     array = array.assign_coords(time=labels.as_times(array["time"].values)).sortby("time")
     order = list(dict.fromkeys(table["cell"]))
     array = array.sel(cell=order)

@@ -150,7 +150,8 @@ def from_cells(cells: xr.DataArray) -> xr.DataArray:
     """
     dims = {"time", "cell", "service"}
     if not isinstance(cells, xr.DataArray) or set(cells.dims) != dims or "interval_s" not in cells.attrs:
-        raise DataError("expected traffic of cells (time, cell, service) with the attribute interval_s")
+        given = f", got {', '.join(map(str, cells.dims))}" if isinstance(cells, xr.DataArray) else ""
+        raise DataError(f"expected traffic of cells (time, cell, service) with the attribute interval_s{given}")
     array = cells.rename(cell="node").transpose(*DIMS).astype(float)
     if "node" not in array.coords:
         array = array.assign_coords(node=[str(k) for k in range(array.sizes["node"])])

@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.sim_mstnet.methods import RIVALS, RULES, rival
 from benchmarks.sim_mstnet.ours import ABLATIONS, OURS, WITH_WORLDS, ours
-from benchmarks.sim_mstnet.sets import DAYS, FLOWS, LINKS, SETS, horizon, possible, test
+from benchmarks.sim_mstnet.sets import BARS, DAYS, FLOWS, LINKS, SETS, horizon, possible, test
 from benchmarks.sim_mstnet.tune import chosen
 from odflow.errors import DataError
 from odflow.evaluate.report import json_text, write_text
@@ -22,6 +22,7 @@ from odflow.forecast.base import Forecaster
 from odflow.forecast.learned import NetworkForecaster
 
 SEEDS = 5
+WHOLE_PAST = ", whole past"  # learns from some days, but looks back on all that was before an origin
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,9 @@ def all_jobs() -> Iterator[Job]:
             yield from _on_all(SETS, 2, method, seed)
         for method in OURS:
             yield from _on_all(LINKS, 2, method, seed)
+            yield from _on_all((*BARS, *LINKS), 2, method + WHOLE_PAST, seed)
+    for method in ("last", "sae, untuned"):
+        yield from _on_all((*BARS, *LINKS), 2, method + WHOLE_PAST, 0)
     for method in (*OURS, *RIVALS):
         yield from _on_all(FLOWS, 0, method, 0)
 
@@ -74,14 +78,14 @@ def _on_all(sets: tuple[str, ...], days: int, method: str, seed: int) -> Iterato
             yield Job(dataset, days, method, seed)
 
 
-def made(job: Job, series: int, services: int) -> Forecaster:
+def made(job: Job, series: int, services: int, folder: Path) -> Forecaster:
     """The forecaster of a job."""
-    lead = horizon(job.dataset)
-    if job.method in RULES:
-        return RULES[job.method](lead, job.seed)
-    if job.method in RIVALS:
-        return rival(job.method, series, services, lead, job.seed, chosen(job.method))
-    return ours(job.method, series, job.seed)
+    lead, method = horizon(job.dataset), job.method.removesuffix(WHOLE_PAST)
+    if method in RULES:
+        return RULES[method](lead, job.seed)
+    if method in RIVALS:
+        return rival(method, series, services, lead, job.seed, chosen(method))
+    return ours(method, job.dataset, series, job.seed, folder)
 
 
 def run(job: Job, folder: Path) -> None:
@@ -89,20 +93,21 @@ def run(job: Job, folder: Path) -> None:
     file = folder / f"{job.name}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
-        write_text(file, json_text(_run(job)))
+        write_text(file, json_text(_run(job, folder)))
     except DataError as error:  # such as a history that is too short for a method
         write_text(file, json_text({**asdict(job), "failed": str(error)}))
 
 
-def _run(job: Job) -> dict[str, Any]:
-    data = test(job.dataset, job.days)
+def _run(job: Job, folder: Path) -> dict[str, Any]:
+    history = test(job.dataset, job.days).history
+    data = test(job.dataset, 0 if job.method.endswith(WHOLE_PAST) else job.days)
     _, nodes, services = data.series.shape
-    forecaster = made(job, nodes * services, services)
+    forecaster = made(job, nodes * services, services, folder)
     start = time.perf_counter()
     if job.method in WITH_WORLDS:
-        forecaster.fit(data.history, WITH_WORLDS[job.method](job.seed))  # type: ignore[call-arg]
+        forecaster.fit(history, WITH_WORLDS[job.method](job.seed))  # type: ignore[call-arg]
     else:
-        forecaster.fit(data.history)
+        forecaster.fit(history)
     fitted = time.perf_counter()
     forecasts = data.forecast(forecaster)
     done = time.perf_counter()

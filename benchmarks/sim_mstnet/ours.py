@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.sim_mstnet.methods import Tuned, budget
+from benchmarks.sim_mstnet.starts import from_real_sets, without_randomisation
 from odflow.forecast.mstnet_config import MSTNetConfig
 from odflow.forecast.sim_mstnet import SimMSTNet
 from odflow.forecast.weighing import REWEIGHTING
@@ -25,6 +27,8 @@ ABLATIONS = (
     "no simulation, no task attention",
     "no simulation, single task",
     "no simulation, fixed loss weights",
+    "no randomisation",
+    "real sets",
     "no blending",
     "plain fine-tuning",
     "reweighted",
@@ -38,7 +42,7 @@ WITH_WORLDS: dict[str, Callable[[int], Iterable[xr.DataArray]]] = {
 ANCHOR = 0.1
 
 
-def ours(name: str, series: int, seed: int) -> SimMSTNet:
+def ours(name: str, dataset: str, series: int, seed: int, folder: Path) -> SimMSTNet:
     """Sim-MSTNet, or one of its ablations, trained with the budget of its rivals."""
     lead = MSTNetConfig().lead
     scratch = budget(series, lead, seed, Tuned())
@@ -60,6 +64,10 @@ def ours(name: str, series: int, seed: int) -> SimMSTNet:
             return SimMSTNet(replace(scratch, sharing="none"))
         case "no simulation, fixed loss weights":
             return SimMSTNet(replace(scratch, dynamic_weights=False))
+        case "no randomisation":
+            return SimMSTNet(config, start=without_randomisation(folder))
+        case "real sets":
+            return SimMSTNet(config, start=from_real_sets(dataset, folder))
         case "plain fine-tuning":
             return SimMSTNet(replace(config, anchor=0.0), blend=1.0)
         case "no blending":

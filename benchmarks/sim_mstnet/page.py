@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.sim_mstnet import coverage, figures, words
+from benchmarks.sim_mstnet.jobs import WHOLE_PAST
 from benchmarks.sim_mstnet.methods import RIVALS, RULES
 from benchmarks.sim_mstnet.ours import ABLATIONS, OURS
 from benchmarks.sim_mstnet.results import Cell, Results, collected, difference
-from benchmarks.sim_mstnet.sets import DAYS, FLOWS, LINKS, SETS, load
+from benchmarks.sim_mstnet.sets import BARS, DAYS, FLOWS, LINKS, SETS, load
 from odflow.evaluate.forecast_scores import Difference, mean_ranks
 from odflow.evaluate.report import markdown_table, provenance, write_text
 
@@ -177,19 +178,17 @@ def _flows(results: Results) -> list[str]:
 def _bars(results: Results) -> list[str]:
     """Beside the bars: node sets are the mean of ingress, egress and link loads, as in the bars."""
     rows = []
-    for name, bar in words.BARS.items():
-        parts_ = (name, f"{name}-links") if f"{name}-links" in LINKS else (name,)
-        cells = [results.get(part, 2, FIRST) for part in parts_]
-        if not all(cells):
-            continue
-        found = []
-        for lead in (0, 1):
-            parts = np.concatenate([cell.wape().mean(axis=0)[lead] for cell in cells if cell])
-            found.append(f"{100 * parts.mean():.2f}")
-        rows.append([name, " / ".join(found), bar[0], bar[1]])
+    for name in BARS:
+        for method in (FIRST, FIRST + WHOLE_PAST, "last" + WHOLE_PAST, "sae, untuned" + WHOLE_PAST):
+            parts = (name, f"{name}-links") if f"{name}-links" in LINKS else (name,)
+            cells = [cell for part in parts if (cell := results.get(part, 2, method))]
+            if len(cells) == len(parts):
+                found = np.concatenate([cell.wape().mean(axis=0) for cell in cells], axis=1).mean(axis=1)
+                text = " / ".join(f"{100 * wape:.2f}" for wape in found)
+                rows.append([name, method, text, *words.BARS[name], f"{cells[0].seeds}"])
     if not rows:
         return []
-    table = markdown_table(["set", f"{FIRST}, 1 / far", "serious bar", "ambitious bar"], rows)
+    table = markdown_table(["set", "method", "1 / far", "serious bar", "ambitious bar", "seeds"], rows)
     return ["## Beside the bars for two days of history\n", words.BARS_, table, ""]
 
 

@@ -13,6 +13,7 @@ from odflow.traffic.series import SeriesSet
 SETS = ("c2tm", "milan", "lte-elborn", "lte-lescorts", "abilene", "geant")
 LINKS = ("abilene-links", "geant-links")  # with nodes, the node sets of published bars
 FLOWS = ("abilene-od", "geant-od")  # with all history only
+BARS = ("milan", "c2tm", "abilene", "geant")  # sets with published bars
 DAYS = (1, 2, 4, 8, 0)  # 0 = the whole training part
 _MOST_TARGETS = 1500
 

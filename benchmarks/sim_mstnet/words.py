@@ -34,8 +34,10 @@ BARS = {
     "geant": ("5.1 / 11.6", "4.95 / 11.2"),
 }
 BARS_ = """Bars are what experiments before this work reached with two days of history. For Abilene and GÉANT: mean over
-ingress, egress and link loads. How much of the past those forecasts knew is not known; here it is two days and what
-has come since.
+ingress, egress and link loads. Two readings of *two days*: nothing else is known but what has come since; or models
+learn from two days and then look back on the *whole past* before each origin, seven days for the seasonal mean. The
+bars' own rivals seem to do the latter: on Milano their simplest one is level with 14.5, which the seasonal EWMA reaches
+only so. GÉANT's bar is of other data: there the last value alone was at 5.1 / 16.0.
 """
 CONTROLS = {
     "no simulation, no mixture": "no simulation",
@@ -50,6 +52,8 @@ ABLATIONS_ = """## Ablations, two days of history
 Each changes one thing; differences of WAPE in points to the control beside it, above 0 = worse than it.
 
 - *no simulation*: trained from scratch on the history. Parts of the network are taken away from this one.
+- *no randomisation*: starts from a network that has learnt as long from as many worlds whose parameters are those of
+  the simulators' presets; *real sets*: from one that has learnt from the training parts of all other real sets.
 - *no blending*: the fine-tuned network itself; *plain fine-tuning*: that, and without the penalty.
 - *uniform weights*: goes on learning from 200 more worlds before it is fine-tuned; *reweighted*: the same with weights
   of the worlds found by bilevel reweighting (cutting planes) on the history.

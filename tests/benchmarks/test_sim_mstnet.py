@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-from benchmarks.sim_mstnet import coverage, jobs, page, sets
+import torch
+from benchmarks.sim_mstnet import coverage, jobs, page, sets, starts
 from benchmarks.sim_mstnet.jobs import Job, all_jobs
 from benchmarks.sim_mstnet.methods import RIVALS, RULES, Tuned, budget, rival
 from benchmarks.sim_mstnet.ours import ABLATIONS, OURS, ours
@@ -51,20 +53,23 @@ def test_jobs_are_all_different_and_the_scarce_ones_come_first(known: list[Job])
     assert not any("8-days" in name for name in names)  # the made-up sets have six before their test part
     learned = [job for job in known if job.method in (*OURS, *RIVALS)]
     assert {job.days for job in learned[:100]} == {2}
-    assert {job.method for job in known} == {*RULES, *RIVALS, *OURS, *ABLATIONS}
+    whole_past = {method + jobs.WHOLE_PAST for method in (*OURS, "last", "sae, untuned")}
+    assert {job.method for job in known} == {*RULES, *RIVALS, *OURS, *ABLATIONS, *whole_past}
     assert {job.seed for job in learned} == set(range(5))
 
 
-def test_one_budget_for_all() -> None:
+def test_one_budget_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for kind in ("without_randomisation", "from_real_sets"):
+        monkeypatch.setattr(f"benchmarks.sim_mstnet.ours.{kind}", lambda *given: None)
     for name in RIVALS:
         config = rival(name, 96, 3, 24, 1, Tuned()).config
-        own = ours("sim-mstnet", 96, 1).config
+        own = ours("sim-mstnet", "c2tm", 96, 1, tmp_path).config
         for field in ("steps", "batch", "validate_every", "patience", "past", "quantiles", "seed"):
             assert getattr(config, field) == getattr(own, field)
     assert [budget(series, 12, 0, Tuned()).batch for series in (1, 25, 529)] == [64, 10, 4]
-    assert ours("no simulation", 96, 0).config.learning_rate == Tuned().learning_rate
+    assert ours("no simulation", "c2tm", 96, 0, tmp_path).config.learning_rate == Tuned().learning_rate
     for name in ABLATIONS:
-        assert ours(name, 96, 0).config.steps == 300
+        assert ours(name, "c2tm", 96, 0, tmp_path).config.steps == 300
 
 
 def test_a_job_is_errors_by_day(made_up: None, tmp_path: Path) -> None:
@@ -80,6 +85,32 @@ def test_a_job_is_errors_by_day(made_up: None, tmp_path: Path) -> None:
     jobs.run(Job("c2tm", 1, "trees", 0), tmp_path)  # a day is too short for a day ahead
     assert len(jobs.read(tmp_path)) == 1
     assert "too few" in (tmp_path / "c2tm/1-days/trees/seed-0.json").read_text()
+
+
+def test_looking_back_further_than_what_is_learnt_from(made_up: None, tmp_path: Path) -> None:
+    for method in ("average", "average" + jobs.WHOLE_PAST):
+        jobs.run(Job("abilene", 2, method, 0), tmp_path)
+    short, whole = jobs.read(tmp_path)
+    assert short["volume"] == whole["volume"]
+    assert np.sum(whole["absolute"]) < 0.97 * np.sum(short["absolute"])  # a mean of five days, not of two
+
+
+def test_networks_to_start_from(made_up: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[str] = []
+    monkeypatch.setattr(starts, "load", lambda name: used.append(name) or small_set(name))
+    monkeypatch.setattr(starts, "REAL_STEPS", 2)
+    monkeypatch.setattr(starts, "WORLDS", 3)
+    monkeypatch.setattr(starts, "TRAINING", replace(starts.TRAINING, steps=3, width=8, batch=4, ema=0.0))
+    first = starts.from_real_sets("abilene", tmp_path)
+    assert used == ["c2tm", "milan", "lte-elborn", "lte-lescorts", "geant", "geant-links"]
+    again = starts.from_real_sets("abilene-links", tmp_path)
+    assert len(used) == 6
+    assert all(torch.equal(one, other) for one, other in zip(first.parameters(), again.parameters(), strict=True))
+    starts.without_randomisation(tmp_path)
+    assert sorted(path.name for path in (tmp_path / "starts").iterdir()) == [
+        "no-randomisation.safetensors",
+        "real-but-abilene.safetensors",
+    ]
 
 
 def result(method: str, seed: int, errors: list[float], dataset: str = "abilene") -> dict[str, object]:

@@ -18,6 +18,7 @@ from odflow.forecast.inputs import Geometry, Inputs, Shape
 from odflow.forecast.losses import pinball
 from odflow.forecast.mstnet import MSTNet
 from odflow.forecast.mstnet_config import MSTNetConfig
+from odflow.forecast.naive import last_known
 from odflow.forecast.surroundings import CALENDAR, geometry_of
 from odflow.forecast.windows import Scale, Windows
 from odflow.simulate.span import DAY_S
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _SCALED_ON = 0.5  # part of a world, its beginning, that is the history its scales are fitted on
 _DRAWN = 1009  # stream of random numbers
+_LEVELS = 0.1, 10.0  # traffic relative to the usual one, by which windows count
 
 
 class Pool:
@@ -104,47 +106,59 @@ class Pool:
         time = series["time"].values
         later = time[-1] + (time[1] - time[0]) * np.arange(1, config.lead + 1)
         windows = Windows(scale.scaled(x), np.concatenate([time, later]), config.past, config.lead, day)
-        importance = loss_weights(windows, torch.from_numpy(origins), scale)
+        importance = loss_weights(windows, torch.from_numpy(origins), scale) * _by_lead(config.lead)
         kind = self._parts.setdefault(x.shape[1:], [])
         number = list(self._parts).index(x.shape[1:])
         begin = sum(one.windows.span for one in kind) + config.past
         rows = np.stack([np.full(len(origins), number), np.full(len(origins), len(kind)), begin + origins], axis=1)
-        kind.append(_World(windows, geometry_of(series, config.neighbours), importance))
+        spread = torch.from_numpy(scale.spread).float()
+        kind.append(_World(windows, geometry_of(series, config.neighbours), importance, spread))
         return torch.from_numpy(rows)
 
     def losses(self, network: Network, rows: Tensor) -> Tensor:
         """Pinball loss of each row (B, 3), relative to the best simple forecast's error in its world; shape (B,).
 
-        Series count by what they mean in traffic.
+        Errors count by what they mean in traffic: series by their size, windows by the last value, known beforehand;
+        and those of short leads more than those of long ones, by the root of the lead.
         """
         out = torch.zeros(len(rows), device=rows.device)
         for kind in rows[:, 0].unique().tolist():
             place = torch.nonzero(rows[:, 0] == kind)[:, 0]
             _, world, index = rows[place].cpu().unbind(dim=1)
-            windows, geometry, importance, ends = self._kinds[kind]
+            windows, geometry, importance, spread, ends = self._kinds[kind]
             inputs = Inputs(*(part.to(rows.device) for part in windows.inputs(index)))
             target, known = (part.to(rows.device) for part in windows.targets(index, ends[world]))
             near = Geometry(*(part[world].to(rows.device) for part in geometry))
             errors = pinball(network(inputs, near), target, known, self.config.quantiles)
-            weight = importance[world].to(rows.device) * (known > 0)
+            last = last_known(inputs.values.movedim(1, -1), inputs.known.movedim(1, -1))[..., 0]
+            level = torch.exp(spread[world].to(rows.device) * last).clamp(*_LEVELS)
+            weight = importance[world].to(rows.device) * level[:, None] * (known > 0)
             mean = (errors * weight).sum(dim=(1, 2, 3)) / (known > 0).sum(dim=(1, 2, 3)).clamp(min=1)
             out = out.index_put((place,), mean)
         return out
 
 
 class _World(NamedTuple):
-    """One world: its windows, its geometry, weights of its leads and series (H, N, S)."""
+    """One world: its windows, its geometry, weights of its leads and series (H, N, S), spread of its series (N, S)."""
 
     windows: Windows
     geometry: Geometry
     importance: Tensor
+    spread: Tensor
 
 
-def _joined(kind: list[_World]) -> tuple[Windows, Geometry, Tensor, Tensor]:
+def _by_lead(lead: int) -> Tensor:
+    """Weights of leads, (H, 1, 1), mean 1."""
+    weight = torch.arange(1, lead + 1)[:, None, None] ** -0.5
+    return weight / weight.mean()
+
+
+def _joined(kind: list[_World]) -> tuple[Windows, Geometry, Tensor, Tensor, Tensor]:
     """Worlds of a kind one after the other; where each ends."""
     near = Geometry(*(_stacked([getattr(world.geometry, part) for world in kind]) for part in Geometry._fields))
     ends = torch.tensor([world.windows.span for world in kind]).cumsum(dim=0) - kind[0].windows.lead
-    return Windows.joined([world.windows for world in kind]), near, torch.stack([one.importance for one in kind]), ends
+    importance, spread = (torch.stack([getattr(world, part) for world in kind]) for part in ("importance", "spread"))
+    return Windows.joined([world.windows for world in kind]), near, importance, spread, ends
 
 
 def _stacked(parts: list[Tensor]) -> Tensor:

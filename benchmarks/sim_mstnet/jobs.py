@@ -16,6 +16,7 @@ from benchmarks.sim_mstnet.ours import ABLATIONS, OURS, WITH_WORLDS, ours
 from benchmarks.sim_mstnet.sets import BARS, DAYS, FLOWS, LINKS, SETS, horizon, possible, test
 from benchmarks.sim_mstnet.tune import chosen
 from odflow.errors import DataError
+from odflow.evaluate.forecasting import BLEND, METHODS
 from odflow.evaluate.report import json_text, write_text
 from odflow.evaluate.rolling import Rolling
 from odflow.forecast.base import Forecaster
@@ -65,7 +66,7 @@ def all_jobs() -> Iterator[Job]:
             yield from _on_all(SETS, 2, method, seed)
         yield from _on_all(LINKS, 2, OURS[0], seed)
         yield from _on_all((*BARS, *LINKS), 2, OURS[0] + WHOLE_PAST, seed)
-    for method in (OURS[1], "last", "sae, untuned"):
+    for method in (*OURS[1:], "last", "sae, untuned"):
         yield from _on_all((*BARS, *LINKS), 2, method + WHOLE_PAST, 0)
     for method in (*OURS, *RIVALS):
         yield from _on_all(FLOWS, 0, method, 0)
@@ -80,6 +81,8 @@ def _on_all(sets: tuple[str, ...], days: int, method: str, seed: int) -> Iterato
 def made(job: Job, series: int, services: int, folder: Path) -> Forecaster:
     """The forecaster of a job."""
     lead, method = horizon(job.dataset), job.method.removesuffix(WHOLE_PAST)
+    if method == BLEND:
+        return METHODS[BLEND](lead, job.seed)
     if method in RULES:
         return RULES[method](lead, job.seed)
     if method in RIVALS:

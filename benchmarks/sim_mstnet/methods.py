@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from odflow.evaluate.forecasting import METHODS, SIM_MSTNET
+from odflow.evaluate.forecasting import BLEND, METHODS, SIM_MSTNET
 from odflow.forecast import rivals
 from odflow.forecast.base import Forecaster
 from odflow.forecast.learned import NetworkForecaster
@@ -15,7 +15,7 @@ from odflow.forecast.rivals.head import Rival
 
 _SHORT = {"seasonal-ewma, untuned": "sae, untuned", "seasonal-ewma": "sae"}
 RULES: dict[str, Callable[[int, int], Forecaster]] = {
-    _SHORT.get(name, name): make for name, make in METHODS.items() if name != SIM_MSTNET
+    _SHORT.get(name, name): make for name, make in METHODS.items() if name not in (SIM_MSTNET, BLEND)
 }
 SINGLE_TASK = {
     "lstm": rivals.LSTM,

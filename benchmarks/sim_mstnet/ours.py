@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 REWEIGHTED_WORLDS = 200
-OURS = ("sim-mstnet", "zero-shot")
+OURS = ("sim-mstnet", "zero-shot", "blend")
 # each changes one thing of sim-mstnet
 ABLATIONS = (
     "no simulation",

@@ -18,7 +18,8 @@ PROTOCOL = """How it was measured:
   are learning rate and penalty of Sim-MSTNet, once for all sets.
 - *sim-mstnet* starts from the network that comes with odflow, learnt from simulated worlds, and is fine-tuned on the
   history, with a penalty on the way from where it started, and then goes back half of that way (weights of both are
-  averaged); *zero-shot* is that network as it is. All seeds start from the same pre-trained network.
+  averaged); *zero-shot* is that network as it is. All seeds start from the same pre-trained network. *blend* mixes
+  zero-shot with ewma, ridge per series and trees, by weights found in a back-test on the history.
 - The ranges that worlds are drawn from are wide, but they were set in the knowledge of statistics of these very sets
   (`realism.md`), and one kind of event, plateaus, was added after errors on Abilene's validation part were looked at.
   Other networks are the real check.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from odflow.network.model import Network
 
 DAYS, LEAD = 11, 24  # from a Monday to the Thursday after next; the day after is a Friday
-TRIED = tuple(name for name in METHODS if name != "trees")  # these take longer than all others together
+TRIED = tuple(name for name in METHODS if name not in ("trees", "blend"))  # trees take longer than all others together
 LEVELS = (0.05, 0.95)
 
 

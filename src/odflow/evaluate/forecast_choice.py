@@ -13,9 +13,11 @@ from odflow.errors import DataError, MissingDependencyError, UsageError
 from odflow.evaluate.conformal import Conformal, calibrated, middle_of
 from odflow.evaluate.rolling import Rolling, rolling
 from odflow.forecast.base import Forecaster, check_series
+from odflow.forecast.blend import Blend
 from odflow.forecast.features import floors
 from odflow.forecast.mstnet_config import MSTNetConfig
 from odflow.forecast.past import known_mean
+from odflow.forecast.per_series import SeriesRidge
 from odflow.forecast.pooled import PooledRidge, PooledTrees
 from odflow.forecast.simple import EWMA, HistoricalAverage, LastValue, SeasonalEWMA, SeasonalNaive
 from odflow.lazy import from_torch
@@ -38,6 +40,7 @@ METHODS: dict[str, Callable[[int], Forecaster]] = {
         lead=lead, only=some_leads(lead), rows=20_000, trees=60, leaves=15, learning_rate=0.15
     ),
     "sim-mstnet": lambda lead: pretrained_network(lead),
+    "blend": lambda lead: blend(lead),
 }
 _MOST_LEADS = 6
 _TEST_DAYS = 7.0
@@ -49,6 +52,18 @@ def pretrained_network(lead: int) -> Forecaster:
     if lead > MSTNetConfig().lead:
         raise DataError(f"sim-mstnet forecasts at most {MSTNetConfig().lead} intervals; {lead} were asked for")
     return network
+
+
+def blend(lead: int) -> Forecaster:
+    """The network that comes with odflow, mixed with what is best at other things."""
+    leads = some_leads(lead)
+    members: dict[str, Callable[[], Forecaster]] = {
+        "sim-mstnet": lambda: pretrained_network(lead),
+        "ewma": EWMA,
+        "ridge per series": lambda: SeriesRidge(lead=lead, only=leads),
+        "trees": lambda: METHODS["trees"](lead),
+    }
+    return Blend(members, leads)
 
 
 def some_leads(lead: int) -> tuple[int, ...]:

@@ -16,6 +16,7 @@ from odflow.evaluate.forecast_scores import CRPS_LEVELS, Difference, crps, insid
 from odflow.evaluate.report import Provenance, Report, command_line, markdown_table, plain, provenance
 from odflow.evaluate.rolling import Rolling, rolling
 from odflow.forecast.base import Forecaster
+from odflow.forecast.blend import Blend
 from odflow.forecast.per_series import SeriesRidge
 from odflow.forecast.pooled import PooledRidge, PooledTrees
 from odflow.forecast.simple import EWMA, HistoricalAverage, LastValue, SeasonalEWMA, SeasonalNaive
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     Cell = Callable[["ForecastSet", "ForecastRow", int], str]
 
 DATASETS = ("milan", "c2tm", "lte-elborn", "lte-lescorts", "abilene", "geant", "abilene-od", "geant-od")
+BLEND = "blend"  # of the network with ewma, ridge per series and trees
 SIM_MSTNET = "sim-mstnet"  # as it comes with odflow, not fine-tuned
 METHODS: dict[str, Callable[[int, int], Forecaster]] = {
     "last": lambda lead, seed: LastValue(),
@@ -44,7 +46,20 @@ METHODS: dict[str, Callable[[int, int], Forecaster]] = {
     "ridge per series": lambda lead, seed: SeriesRidge(lead=lead, only=(1,), seed=seed),
     "trees": lambda lead, seed: PooledTrees(lead=lead, only=(1,), trees=150, seed=seed),
     SIM_MSTNET: lambda lead, seed: pretrained_network(lead),
+    BLEND: lambda lead, seed: blend(lead, seed),
 }
+
+
+def blend(lead: int, seed: int) -> Forecaster:
+    """Members as in this comparison, weights for its two leads."""
+    names = (SIM_MSTNET, "ewma", "ridge per series", "trees")
+
+    def maker(name: str) -> Callable[[], Forecaster]:
+        return lambda: METHODS[name](lead, seed)
+
+    return Blend({name: maker(name) for name in names}, (1, lead), seed)
+
+
 _HORIZON, _HORIZONS = 12, {"c2tm": 24}
 
 

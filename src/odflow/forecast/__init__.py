@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from odflow.forecast.base import Forecaster
+from odflow.forecast.blend import Blend
 from odflow.forecast.mstnet_config import MSTNetConfig
 from odflow.forecast.per_series import SeriesRidge
 from odflow.forecast.pooled import PooledRidge, PooledTrees
@@ -22,6 +23,7 @@ _LEARNED = {"NetworkForecaster": "odflow.forecast.learned", "SimMSTNet": "odflow
 
 __all__ = [
     "EWMA",
+    "Blend",
     "Forecaster",
     "HistoricalAverage",
     "LastValue",

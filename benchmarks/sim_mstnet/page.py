@@ -13,6 +13,7 @@ from benchmarks.sim_mstnet.ours import ABLATIONS, OURS
 from benchmarks.sim_mstnet.results import Cell, Results, collected, difference
 from benchmarks.sim_mstnet.sets import BARS, DAYS, FLOWS, LINKS, SETS, load
 from odflow.evaluate.forecast_scores import Difference, mean_ranks
+from odflow.evaluate.forecasting import BLEND
 from odflow.evaluate.report import markdown_table, provenance, write_text
 
 OUT = Path(__file__).parents[1] / "results"
@@ -132,34 +133,50 @@ def _summary(results: Results) -> list[str]:
         absent = [one for one in RIVALS if not all(results.get(name, days, one) for name in there)]
         wins = [name for name in there if _wins(results, name, days, tuple(RIVALS))]
         beats = [name for name in there if _wins(results, name, days, HARD)]
-        lost = []
-        for name in there:
-            own = results.cells[name, days, FIRST]
-            for lead, far in ((0, "one step"), (1, "far")):
-                others = {m: cell for m in (*RIVALS, *RULES) if (cell := results.get(name, days, m))}
-                if not others:
-                    continue
-                best = min(others, key=lambda method: others[method].mean(lead))
-                if others[best].mean(lead) < own.mean(lead):
-                    lost.append(f"{name} {far} to {best} by {100 * (own.mean(lead) - others[best].mean(lead)):.1f}")
         lines.append(
             f"**{_history(days)}.** Over both leads {FIRST} has the least error of all networks on {len(wins)} of "
             f"{len(there)} sets ({', '.join(wins) or 'none'}), and less than seasonal EWMA and trees on {len(beats)} "
             f"({', '.join(beats) or 'none'}). "
             + (f"Not run on all sets yet: {', '.join(absent)}. " if absent else "")
-            + (f"It loses (points of WAPE): {'; '.join(lost)}." if lost else "It loses to nothing on any set or lead.")
+            + _losses(results, days, FIRST, (*RIVALS, *RULES))
+        )
+        lines.append("")
+    blended = [name for name in SETS if results.get(name, 0, BLEND)]
+    if blended:
+        wins = [name for name in blended if _wins(results, name, 0, HARD, BLEND)]
+        lines.append(
+            f"**{_history(0)}.** Then trees win over {FIRST} on some sets; over both leads {BLEND}, of {FIRST} with ewma, "
+            f"ridge per series and trees, has less error than seasonal EWMA and trees on {len(wins)} of {len(blended)} "
+            f"({', '.join(wins) or 'none'}). " + _losses(results, 0, BLEND, (*OURS, *RIVALS, *RULES))
         )
         lines.append("")
     return lines
 
 
-def _wins(results: Results, name: str, days: int, others: tuple[str, ...]) -> bool:
+def _losses(results: Results, days: int, method: str, others: tuple[str, ...]) -> str:
+    """What a method loses to, and by how much."""
+    lost = []
+    for name in SETS:
+        own = results.get(name, days, method)
+        known = {m: cell for m in others if m != method and (cell := results.get(name, days, m))}
+        for lead, far in ((0, "one step"), (1, "far")):
+            if own is None or not known:
+                continue
+            best = min(known, key=lambda m: known[m].mean(lead))
+            if known[best].mean(lead) < own.mean(lead):
+                lost.append(f"{name} {far} to {best} by {100 * (own.mean(lead) - known[best].mean(lead)):.1f}")
+    if not lost:
+        return f"{method} loses to nothing on any set or lead."
+    return f"{method} loses (points of WAPE): {'; '.join(lost)}."
+
+
+def _wins(results: Results, name: str, days: int, others: tuple[str, ...], method: str = FIRST) -> bool:
     """Whether the mean over both leads is less than that of all others."""
 
     def both(cell: Cell) -> float:
         return cell.mean(0) + cell.mean(1)
 
-    own = both(results.cells[name, days, FIRST])
+    own = both(results.cells[name, days, method])
     return all(own < both(cell) for method in others if (cell := results.get(name, days, method)))
 
 

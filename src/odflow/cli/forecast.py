@@ -57,7 +57,8 @@ def forecast(
     lead : int
         Intervals to forecast.
     method : str
-        `auto`, or one of last, day-before, week-before, average, ewma, seasonal-ewma, ridge, trees, sim-mstnet, blend.
+        `auto`, or one of last, day-before, week-before, average, ewma, seasonal-ewma, ridge, ridge-per-series, trees,
+        sim-mstnet, blend.
     model : Path
         Forecast by what `odflow fit mstnet` wrote; its errors are those on the last days of the history.
     quantiles : tuple

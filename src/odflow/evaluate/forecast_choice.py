@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +37,7 @@ METHODS: dict[str, Callable[[int], Forecaster]] = {
     "ewma": lambda lead: EWMA(),
     "seasonal-ewma": lambda lead: SeasonalEWMA(),
     "ridge": lambda lead: PooledRidge(lead=lead, rows=20_000),
+    "ridge-per-series": lambda lead: SeriesRidge(lead=lead, only=some_leads(lead)),
     "trees": lambda lead: PooledTrees(
         lead=lead, only=some_leads(lead), rows=20_000, trees=60, leaves=15, learning_rate=0.15
     ),
@@ -56,14 +58,8 @@ def pretrained_network(lead: int) -> Forecaster:
 
 def blend(lead: int) -> Forecaster:
     """The network that comes with odflow, mixed with what is best at other things."""
-    leads = some_leads(lead)
-    members: dict[str, Callable[[], Forecaster]] = {
-        "sim-mstnet": lambda: pretrained_network(lead),
-        "ewma": EWMA,
-        "ridge per series": lambda: SeriesRidge(lead=lead, only=leads),
-        "trees": lambda: METHODS["trees"](lead),
-    }
-    return Blend(members, leads)
+    members = ("sim-mstnet", "ewma", "ridge-per-series", "trees")
+    return Blend({name: partial(METHODS[name], lead) for name in members}, some_leads(lead))
 
 
 def some_leads(lead: int) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,12 +53,8 @@ METHODS: dict[str, Callable[[int, int], Forecaster]] = {
 
 def blend(lead: int, seed: int) -> Forecaster:
     """Members as in this comparison, weights for its two leads."""
-    names = (SIM_MSTNET, "ewma", "ridge per series", "trees")
-
-    def maker(name: str) -> Callable[[], Forecaster]:
-        return lambda: METHODS[name](lead, seed)
-
-    return Blend({name: maker(name) for name in names}, (1, lead), seed)
+    members = (SIM_MSTNET, "ewma", "ridge per series", "trees")
+    return Blend({name: partial(METHODS[name], lead, seed) for name in members}, (1, lead), seed)
 
 
 _HORIZON, _HORIZONS = 12, {"c2tm": 24}

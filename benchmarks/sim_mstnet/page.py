@@ -145,9 +145,10 @@ def _summary(results: Results) -> list[str]:
     if blended:
         wins = [name for name in blended if _wins(results, name, 0, HARD, BLEND)]
         lines.append(
-            f"**{_history(0)}.** Then trees win over {FIRST} on some sets; over both leads {BLEND}, which mixes it with "
-            f"ewma, ridge per series and trees, has less error than seasonal EWMA and trees on {len(wins)} of {len(blended)} "
-            f"({', '.join(wins) or 'none'}). " + _losses(results, 0, BLEND, (*OURS, *RIVALS, *RULES))
+            f"**{_history(0)}.** Then trees win over {FIRST} on some sets. Over both leads {BLEND}, which mixes it "
+            f"with ewma, ridge per series and trees, has less error than seasonal EWMA and trees on {len(wins)} of "
+            f"{len(blended)} sets ({', '.join(wins) or 'none'}). "
+            + _losses(results, 0, BLEND, (*OURS, *RIVALS, *RULES))
         )
         lines.append("")
     return lines

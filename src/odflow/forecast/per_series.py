@@ -60,13 +60,12 @@ class SeriesRidge(Forecaster):
         """Coefficients of a node's series, shape (leads, S, columns + 1)."""
         columns, anchor, log = self._columns(x, time, origins, self.leads_, node)
         target = log[at_leads(origins, self.lead)[:, self.leads_ - 1]][:, :, 0] - anchor[:, None, 0]
-        heavy = np.isfinite(target)
-        gram = np.einsum("nlsc,nls,nlsd->lscd", columns, heavy, columns)
-        right = np.einsum("nlsc,nls->lsc", columns, np.where(heavy, target, 0.0))
-        strong = np.maximum(self.penalty * heavy.sum(axis=0), 1.0)
-        return np.asarray(
-            np.linalg.solve(gram + strong[..., None, None] * np.eye(columns.shape[-1]), right[..., None])[..., 0]
-        )
+        known = np.isfinite(target)
+        design = np.moveaxis(columns * known[..., None], 0, -2)  # (leads, S, n, columns + 1)
+        across = np.swapaxes(design, -1, -2)
+        right = across @ np.moveaxis(np.where(known, target, 0.0), 0, -1)[..., None]
+        strong = np.maximum(self.penalty * known.sum(axis=0), 1.0)[..., None, None]
+        return np.asarray(np.linalg.solve(across @ design + strong * np.eye(columns.shape[-1]), right)[..., 0])
 
     def _columns(self, x: Floats, time: Times, origins: Ints, leads: Ints, node: int) -> tuple[Floats, Floats, Floats]:
         """Columns (n, L, S, C) with a one, last values (n, 1, S) and logarithms (T, 1, S) of a node."""

@@ -179,3 +179,15 @@ def test_each_series_its_own_coefficients() -> None:
     )
     assert (own < [0.05, 0.26]).all()  # their own noise: 0.04 and 0.24
     assert own.sum() < pooled.sum()
+
+
+def test_rows_are_drawn_as_often_as_they_weigh() -> None:
+    from odflow.forecast.pooled import _drawn
+
+    weight = np.array([0.5, 0.0, 2.0, 1.5, 1.0])
+    for seed in range(20):
+        times = np.bincount(_drawn(weight, np.random.default_rng(seed)), minlength=5)
+        assert times.sum() == 5
+        assert (np.abs(times - weight) < 1).all()
+    many = np.mean([np.bincount(_drawn(weight, np.random.default_rng(k)), minlength=5) for k in range(400)], axis=0)
+    np.testing.assert_allclose(many, weight, atol=0.08)

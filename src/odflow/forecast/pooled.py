@@ -118,22 +118,22 @@ class PooledTrees(Pooled):
             raise MissingDependencyError("boosted trees need scikit-learn: pip install 'odflow[eval]'") from error
         self.leads_ = np.unique(rows[:, _LEAD_COLUMN])
         self.models_: list[Any] = []
+        rng = np.random.default_rng(self.seed)
         for lead in self.leads_:
-            chosen = rows[:, _LEAD_COLUMN] == lead
+            chosen = np.flatnonzero(rows[:, _LEAD_COLUMN] == lead)
+            drawn = chosen[_drawn(weight[chosen], rng)]
             model = HistGradientBoostingRegressor(
                 loss="absolute_error",
                 max_iter=self.trees,
                 max_leaf_nodes=self.leaves,
-                min_samples_leaf=min(self.least, max(1, int(chosen.sum()) // 20)),
+                min_samples_leaf=min(self.least, max(1, len(chosen) // 20)),
                 learning_rate=self.learning_rate,
                 early_stopping=False,
                 random_state=self.seed,
             )
-            columns = rows[chosen]
+            columns = rows[drawn]
             columns[:, ~np.isfinite(columns).any(axis=0)] = 0.0  # the trees cannot do with nothing at all
-            self.models_.append(
-                model.fit(columns, target[chosen], sample_weight=weight[chosen] / weight[chosen].mean())
-            )
+            self.models_.append(model.fit(columns, target[drawn]))
 
     def _regressed(self, rows: Floats) -> Floats:
         out = np.empty(len(rows))
@@ -143,6 +143,16 @@ class PooledTrees(Pooled):
             if chosen.any():
                 out[chosen] = model.predict(rows[chosen])
         return out
+
+
+def _drawn(weight: Floats, rng: np.random.Generator) -> Ints:
+    """As many indices as there are weights, each as often as its weight says (Kitagawa 1996: systematic resampling).
+
+    Trees whose absolute loss is weighted take four times as long.
+    """
+    total = np.cumsum(weight)
+    places = (np.arange(len(weight)) + rng.random()) / len(weight) * total[-1]
+    return np.asarray(np.searchsorted(total, places).clip(0, len(weight) - 1))
 
 
 def lead_place(rows: Floats, leads: Floats) -> Ints:

@@ -21,8 +21,8 @@ Made by `python -m benchmarks forecast`; each section also by the command in it.
 - *sim-mstnet* is the network that comes with odflow, which has learnt from simulated worlds, not fine-tuned; *blend*
   mixes it with ewma, ridge per series and trees, by weights from a back-test on the history. How both were made and
   chosen: `sim-mstnet.md`.
-- CRPS relative to the mean traffic, and share of the truth inside nominal 90 % intervals: by split conformal prediction,
-  calibrated every day on the errors of the seven days before, first on those of the validation part.
+- CRPS relative to the mean traffic, and share of the truth inside nominal 90 % intervals: by split conformal
+  prediction, calibrated every day on the errors of the seven days before, first on those of the validation part.
 - *Behind the best*: difference of WAPE to the best method, with a 95 % interval by a bootstrap of whole days.
 - The columns of `trees` and `ridge` (differences from the last value instead of from a recent mean) were settled while
   looking at errors on Milano's **test** part: take its numbers there as a little kind. All other sets were run once.

@@ -10,7 +10,7 @@ import odflow as of
 
 WEEKS = {"abilene": (2016, range(8, 17)), "geant": (672, range(5, 12))}
 
-TRIED = [
+TRIED: list[of.GaussianPosterior | of.KLProjection] = [
     of.GaussianPosterior(),
     of.GaussianPosterior(weeks=2),
     of.GaussianPosterior(weeks=2, correlation=0.2),

@@ -99,9 +99,9 @@ def main() -> None:
             continue
         for generator, kind in ((of.TrafficVAE, of.VAETME), (of.TrafficWGANGP, of.WGANTME)):
             print(f"{where}: {generator.__name__}", flush=True)
-            rival = generator(replace(kind()._default_config(), seed=chosen.seed)).fit(past)
+            rival = generator(replace(kind()._default_config(), seed=chosen.seed)).fit(past)  # type: ignore[arg-type]
             for fields in RIVALS:
-                show(str(fields or "default"), kind(generator=rival, **fields), data, now)
+                show(str(fields or "default"), kind(generator=rival, **fields), data, now)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

@@ -100,6 +100,8 @@ def write(names: list[str]) -> None:
 
 def _calibrated(name: str, real: Halves) -> Calibration:
     start = STARTS[name]
+    ranges: Any
+    fixed: tuple[str, ...]
     if isinstance(start, BackboneConfig):
         if real.network is None:
             raise ValueError(f"{name} has no network")
@@ -114,7 +116,7 @@ def _calibrated(name: str, real: Halves) -> Calibration:
         print(f"{name}: round {done} of {total}, cost {cost:.2f}", flush=True)
 
     options = CalibrationConfig(seeds=seeds, rounds=8)
-    return calibrate(simulator, real.calibrate, replace(ranges, **kept), options, progress=tell)  # type: ignore[type-var]
+    return calibrate(simulator, real.calibrate, replace(ranges, **kept), options, progress=tell)
 
 
 def _code(config: BackboneConfig | CellularConfig) -> str:

@@ -12,10 +12,8 @@ from benchmarks.sim_mstnet.results import Results
 from benchmarks.sim_mstnet.sets import DAYS, SETS, load, test
 from odflow.evaluate.html import png, write_bytes
 
-SHOWN = {"sim-mstnet": "C3", "zero-shot": "C1", "trees": "C2", "sae, untuned": "C0", "last": "0.6"}
+SHOWN = {"sim-mstnet": "C3", "zero-shot": "C1", "blend": "C4", "trees": "C2", "sae, untuned": "C0", "last": "0.6"}
 _ALL = 16  # where the whole history is drawn
-
-
 COURSE = "sim-mstnet-weights.csv"
 
 
@@ -25,7 +23,7 @@ def learn_with_log(folder: Path) -> None:
         return
     history = test("c2tm", 5).history
     nodes, services = history.shape[1:]
-    ours("no simulation", nodes * services, 0).fit(history, [], log=folder / COURSE)
+    ours("no simulation", "c2tm", nodes * services, 0, folder).fit(history, [], log=folder / COURSE)
 
 
 def course(folder: Path, out: Path) -> None:
@@ -77,5 +75,5 @@ def write(results: Results, out: Path) -> None:
     axes[0, 0].set_ylabel("WAPE %")
     axes[1, 0].set_ylabel("WAPE %")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=6)
+    figure.legend(handles, labels, loc="outside lower center", ncols=7)
     write_bytes(out / "sim-mstnet-scarcity.png", png(figure, dpi=110))

@@ -37,8 +37,8 @@ BARS = {
 BARS_ = """Bars are what experiments before this work reached with two days of history. For Abilene and GÉANT: mean over
 ingress, egress and link loads. Two readings of *two days*: nothing else is known but what has come since; or models
 learn from two days and then look back on the *whole past* before each origin, seven days for the seasonal mean. The
-bars' own rivals seem to do the latter: on Milano their simplest one is level with 14.5, which the seasonal EWMA reaches
-only so. GÉANT's bar is of other data: there the last value alone was at 5.1 / 16.0.
+bars seem to be of the latter kind: on Milano their rivals, simple rules among them, were level with 14.5 far, and only
+so does the seasonal EWMA come near that. GÉANT's bar is of other data: there the last value alone was at 5.1 / 16.0.
 """
 CONTROLS = {
     "no simulation, no mixture": "no simulation",

@@ -98,8 +98,8 @@ def demo(
     _show(console, world, runs, ahead, output, metric, missing)
 
 
-def replay(folder: Path, metric: str = "metric") -> list[str]:
-    """The commands that repeat the demo on its files."""
+def replay(folder: Path, metric: str, method: str) -> list[str]:
+    """The commands that repeat the demo on its files; `method` is that of the forecast."""
     at = {name: shlex.quote(str(folder / name)) for name in FILES}
     by = "" if metric == "metric" else f" --metric {metric}"
     return [
@@ -109,7 +109,7 @@ def replay(folder: Path, metric: str = "metric") -> list[str]:
         f"odflow estimate {at['loads.nc']} --routing {at['routing.csv']} --history {at['history.nc']} --noise 0.01"
         f" -o {at['estimate.nc']}",
         f"odflow evaluate {at['truth.nc']} {at['estimate.nc']}",
-        f"odflow forecast {at['services.csv']} --lead 24 -o {at['tomorrow.csv']}",
+        f"odflow forecast {at['services.csv']} --lead 24 --method {method} -o {at['tomorrow.csv']}",
     ]
 
 
@@ -144,7 +144,7 @@ def _report(
         from odflow.cli.demo_report import write_report
     except MissingDependencyError as error:
         return str(error)
-    write_report(folder, world, runs, quantiles, ahead, "\n".join(replay(folder, metric)), seed)
+    write_report(folder, world, runs, quantiles, ahead, "\n".join(replay(folder, metric, ahead.choice.method)), seed)
     return ""
 
 
@@ -192,7 +192,7 @@ def _show(
     console.say(f"Report: {folder / 'report.html'}" if not missing else f"No report: {missing}", style="bold")
     console.say()
     console.say("Repeat each step on the files:")
-    for command in replay(folder, metric):
+    for command in replay(folder, metric, ahead.choice.method):
         console.say(f"  {command}")
     console.say()
     console.say("With your own network:")

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from odflow.errors import DataError
-from odflow.evaluate.conformal import calibrated, middle_of, recalibrated
+from odflow.evaluate.conformal import calibrated, recalibrated
 from odflow.evaluate.forecast_scores import CRPS_LEVELS, crps, inside
+from odflow.forecast.base import middle_of
 
 RNG = np.random.default_rng(0)
 NO_FLOOR = np.full((2, 1), 1e-12)

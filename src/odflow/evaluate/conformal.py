@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from odflow.errors import DataError
+from odflow.forecast.base import middle_of
 from odflow.forecast.features import floors, logs
 from odflow.forecast.past import known_mean
 
@@ -112,11 +113,6 @@ def recalibrated(
         for k, level in enumerate(levels):
             out[k, now[later]] = errors.quantile(forecast[now], level)
     return out
-
-
-def middle_of(quantiles: Floats) -> Floats:
-    """The middle one of the last axis."""
-    return np.asarray(quantiles[..., (quantiles.shape[-1] - 1) // 2])
 
 
 def _parts(forecast: Floats, floor: Floats, spread: Floats) -> tuple[Floats, Floats, Floats]:

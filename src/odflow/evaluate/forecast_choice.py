@@ -11,9 +11,9 @@ import numpy as np
 import xarray as xr
 
 from odflow.errors import DataError, MissingDependencyError, UsageError
-from odflow.evaluate.conformal import Conformal, calibrated, middle_of
+from odflow.evaluate.conformal import Conformal, calibrated
 from odflow.evaluate.rolling import Rolling, rolling
-from odflow.forecast.base import Forecaster, check_series
+from odflow.forecast.base import Forecaster, check_series, middle_of
 from odflow.forecast.blend import Blend
 from odflow.forecast.features import floors
 from odflow.forecast.mstnet_config import MSTNetConfig
@@ -199,7 +199,7 @@ def with_quantiles(
     if not levels or min(levels) <= 0 or max(levels) >= 1:
         raise UsageError(f"quantiles {', '.join(map(str, levels))} make no sense; give numbers between 0 and 1")
     learnt = forecaster.predict_quantiles(recent, lead)
-    found = learnt[..., (learnt.sizes["quantile"] - 1) // 2].drop_vars("quantile")
+    found = learnt[..., 0].drop_vars("quantile").copy(data=middle_of(learnt.values))
     out = np.empty((len(levels), *found.shape))
     for k in range(lead):
         errors = choice.errors[min((one for one in choice.leads if one > k), default=choice.leads[-1])]

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from odflow.errors import DataError, MissingDependencyError, UsageError
-from odflow.evaluate.conformal import middle_of, recalibrated
+from odflow.evaluate.conformal import recalibrated
 from odflow.evaluate.forecast_choice import pretrained_network
 from odflow.evaluate.forecast_scores import CRPS_LEVELS, Difference, crps, inside, mean_ranks, paired_difference
 from odflow.evaluate.report import Provenance, Report, command_line, markdown_table, plain, provenance
 from odflow.evaluate.rolling import Rolling, rolling
-from odflow.forecast.base import Forecaster
+from odflow.forecast.base import Forecaster, middle_of
 from odflow.forecast.blend import Blend
 from odflow.forecast.per_series import SeriesRidge
 from odflow.forecast.pooled import PooledRidge, PooledTrees

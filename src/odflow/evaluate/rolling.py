@@ -9,9 +9,8 @@ import numpy as np
 import xarray as xr
 
 from odflow.errors import DataError
-from odflow.evaluate.conformal import middle_of
 from odflow.evaluate.forecast_scores import ForecastScore, naive_error, score_forecast
-from odflow.forecast.base import check_series
+from odflow.forecast.base import check_series, middle_of
 from odflow.simulate.span import DAY_S
 
 if TYPE_CHECKING:

@@ -42,6 +42,11 @@ def check_series(series: xr.DataArray) -> xr.DataArray:
     return series
 
 
+def middle_of(quantiles: Floats) -> Floats:
+    """The forecast itself: the middle one of the last axis."""
+    return np.asarray(quantiles[..., (quantiles.shape[-1] - 1) // 2])
+
+
 class Forecaster(ABC):
     """Base of all forecasters; a subclass learns from arrays and looks ahead from arrays.
 
@@ -99,7 +104,7 @@ class Forecaster(ABC):
             If `recent` does not fit.
         """
         found = self.predict_quantiles(recent, lead)
-        return found[..., (found.sizes["quantile"] - 1) // 2].drop_vars("quantile")
+        return found[..., 0].drop_vars("quantile").copy(data=middle_of(found.values))
 
     def predict_quantiles(self, recent: xr.DataArray, lead: int) -> xr.DataArray:
         """The quantiles that a method has learnt, as they are: not calibrated.
@@ -139,8 +144,7 @@ class Forecaster(ABC):
         -------
         array, shape (n, lead, N, S), or (n, len(only), N, S)
         """
-        found = self.quantiles_at(series, origins, lead, only=only)
-        return np.asarray(found[..., (found.shape[-1] - 1) // 2])
+        return middle_of(self.quantiles_at(series, origins, lead, only=only))
 
     def quantiles_at(self, series: xr.DataArray, origins: Ints, lead: int, *, only: tuple[int, ...] = ()) -> Floats:
         """The same with all quantiles that the method has learnt, see :meth:`predict_quantiles`, along a last axis."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from odflow.errors import DataError, MissingDependencyError, UsageError
-from odflow.forecast.base import Forecaster, check_series
+from odflow.forecast.base import Forecaster, check_series, middle_of
 from odflow.forecast.features import floors
 from odflow.forecast.past import known_mean
 
@@ -110,7 +110,7 @@ class Blend(Forecaster):
     def _quantiles(self, x: Floats, time: Times, origins: Ints, lead: int, only: tuple[int, ...]) -> Floats:
         first, *rest = self.fitted_.values()
         learnt = first._quantiles(x, time, origins, lead, only)
-        own = learnt[..., (learnt.shape[-1] - 1) // 2]
+        own = middle_of(learnt)
         middle = self._mixed([own, *(one._some(x, time, origins, lead, only) for one in rest)], only)
         moved = (middle + self.floor_) / (own + self.floor_)
         floor = self.floor_[..., None]

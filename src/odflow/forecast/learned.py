@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from odflow.errors import DataError, UsageError
-from odflow.forecast.base import Forecaster, check_series
+from odflow.forecast.base import Forecaster, check_series, middle_of
 from odflow.forecast.difficulty import loss_weights
 from odflow.forecast.inputs import Geometry, Inputs, Shape
 from odflow.forecast.loss_weights import LossWeights
@@ -174,8 +174,7 @@ class NetworkForecaster(Forecaster):
 
     def ahead(self, x: Floats, time: Times, origins: Ints, lead: int) -> Floats:
         """See :class:`Forecaster`."""
-        found = self.quantiles_ahead(x, time, origins, lead)
-        return np.asarray(found[..., (found.shape[-1] - 1) // 2])
+        return middle_of(self.quantiles_ahead(x, time, origins, lead))
 
     def _quantiles(self, x: Floats, time: Times, origins: Ints, lead: int, only: tuple[int, ...]) -> Floats:
         return self.quantiles_ahead(x, time, origins, lead)[:, np.array(only) - 1]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from odflow.errors import DataError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -31,6 +33,20 @@ def before(x: Floats, at: Ints) -> Floats:
 def last_value(x: Floats, origins: Ints, lead: int) -> Floats:
     """The last known value of each series, for all leads: (n, lead, N, S)."""
     return np.repeat(before(held(x), origins)[:, None], lead, axis=1)
+
+
+def to_learn_from(steps: int, day: int, lead: int, only: tuple[int, ...]) -> tuple[Ints, Ints]:
+    """Origins whose targets are in a history, from a day on where it is long enough, and leads: `only` and the last.
+
+    Raises
+    ------
+    DataError
+        If there is no such origin.
+    """
+    origins = np.arange(min(day, max(1, (steps - lead) // 2)), steps - lead + 1)
+    if not len(origins):
+        raise DataError(f"{steps} intervals are too few to learn {lead} leads from")
+    return origins, np.array(sorted({*only, lead} if only else range(1, lead + 1)))
 
 
 def at_leads(origins: Ints, lead: int) -> Ints:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from odflow.errors import DataError
 from odflow.forecast.base import Forecaster
 from odflow.forecast.features import features, floors, logs
-from odflow.forecast.past import at_leads, known_mean
+from odflow.forecast.past import at_leads, known_mean, to_learn_from
 
 if TYPE_CHECKING:
     from odflow.forecast.base import Floats, Ints, Times
@@ -47,13 +46,9 @@ class SeriesRidge(Forecaster):
         mean = known_mean(x)
         self.floor_ = floors(mean)
         self.usual_ = np.log(mean + self.floor_)
-        first = min(self.day, max(1, (len(x) - self.lead) // 2))
-        origins = np.arange(first, len(x) - self.lead + 1)
-        if not len(origins):
-            raise DataError(f"{len(x)} intervals are too few to learn {self.lead} leads from")
+        origins, self.leads_ = to_learn_from(len(x), self.day, self.lead, self.only)
         rng = np.random.default_rng(self.seed)
         origins = np.sort(rng.permutation(origins)[: self.origins])
-        self.leads_ = np.array(sorted({*self.only, self.lead} if self.only else range(1, self.lead + 1)))
         self.weights_ = [self._fitted(x, time, origins, node) for node in range(x.shape[1])]
 
     def _fitted(self, x: Floats, time: Times, origins: Ints, node: int) -> Floats:

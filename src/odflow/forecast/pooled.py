@@ -11,7 +11,7 @@ import numpy as np
 from odflow.errors import DataError, MissingDependencyError
 from odflow.forecast.base import Forecaster
 from odflow.forecast.features import features, floors, logs
-from odflow.forecast.past import at_leads, known_mean
+from odflow.forecast.past import at_leads, known_mean, to_learn_from
 
 if TYPE_CHECKING:
     from odflow.forecast.base import Floats, Ints, Times
@@ -46,15 +46,11 @@ class Pooled(Forecaster):
         self.usual_ = np.log(mean + self.floor_)
         log = logs(x, self.floor_)
         rng = np.random.default_rng(self.seed)
-        first = min(self.day, max(1, (len(x) - self.lead) // 2))
-        origins = np.arange(first, len(x) - self.lead + 1)
-        leads = np.array(sorted({*self.only, self.lead} if self.only else range(1, self.lead + 1)))
+        origins, leads = to_learn_from(len(x), self.day, self.lead, self.only)
         wanted = self.rows * len(leads)
         per_origin = len(leads) * x.shape[1] * x.shape[2]
         if len(origins) * per_origin > 2 * wanted:
             origins = np.sort(rng.choice(origins, max(1, 2 * wanted // per_origin), replace=False))
-        if not len(origins):
-            raise DataError(f"{len(x)} intervals are too few to learn {self.lead} leads from")
         columns, anchor = features(log, self.usual_, time, origins, leads, self.day)
         target = log[at_leads(origins, self.lead)[:, leads - 1]] - anchor[:, None]
         weight = np.broadcast_to(mean, target.shape)

@@ -16,6 +16,7 @@ from odflow.evaluate.report import json_text, markdown_table, write_text
 from odflow.evaluate.rolling import rolling
 
 METHOD = "sim-mstnet"
+MEASURES = ("coverage", "width", "crps")
 
 
 def run(dataset: str, folder: Path) -> None:
@@ -27,11 +28,11 @@ def run(dataset: str, folder: Path) -> None:
     data, lead = load(dataset), horizon(dataset)
     time = data.traffic["time"].values
     reach = min(REACH, (data.test_from - time[0]) // 3)
-    trial = rolling(data.traffic, data.test_from - reach, (1, lead), every=test(dataset, 0).every)
+    trial = rolling(data.traffic, data.test_from - reach, tuple(range(1, lead + 1)), every=test(dataset, 0).every)
     quantiles = trial.quantiles(METHODS[METHOD](lead).fit(trial.history))
     targets = trial.series["time"].values[trial.targets]
     truth = trial.truth[targets >= data.test_from]
-    out: dict[str, Any] = {"dataset": dataset, "coverage": {}, "width": {}, "crps": {}}
+    out: dict[str, Any] = {"dataset": dataset, **{name: {} for name in MEASURES}}
     for step, found in quantiles.items():
         delay = (step - 1) * (time[1] - time[0])
         bands = recalibrated(found, trial.truth, targets, data.test_from, delay, CRPS_LEVELS)
@@ -57,8 +58,11 @@ def table(found: list[dict[str, Any]]) -> str:
     """Markdown of all that was counted."""
     rows = []
     for one in found:
-        for step, shares in one["coverage"].items():
+        steps = list(one["coverage"])
+        for label, chosen in ((steps[0], steps[:1]), (steps[-1], steps[-1:]), (f"{steps[0]} to {steps[-1]}", steps)):
+            shares, width, score = (np.mean([one[name][step] for step in chosen], axis=0) for name in MEASURES)
             each = ", ".join(f"{100 * share:.1f}" for share in shares)
-            numbers = (f"{100 * one[name][step]:.{places}f}" for name, places in (("width", 0), ("crps", 1)))
-            rows.append([one["dataset"], step, f"{100 * np.mean(shares):.1f}", each, *numbers])
+            rows.append(
+                [one["dataset"], label, f"{100 * shares.mean():.1f}", each, f"{100 * width:.0f}", f"{100 * score:.1f}"]
+            )
     return markdown_table(["set", "lead", "inside, %", "by service", "mean width, %", "CRPS, %"], rows)

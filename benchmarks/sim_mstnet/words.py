@@ -72,8 +72,9 @@ COVERAGE = """## How often intervals of nominal 90 % hold the truth
 
 Test part, zero-shot network, all history. Intervals as `odflow forecast` makes them: the quantiles that the network has
 learnt, stretched by split conformal prediction, calibrated every day anew on forecasts of the last seven days (a third
-of the history if that is less) that were known before. Asked: 87 to 93 %. C2TM's test part is a weekend after five
-working days, and falls below what any of them has shown. Width and CRPS are relative to the mean traffic.
+of the history if that is less) that were known before. Asked: 87 to 93 %. Each lead by itself, and all leads together.
+C2TM's test part is a weekend, its intervals are calibrated on the two working days before: the further ahead, the more
+of its traffic falls below what these have shown. Width and CRPS are relative to the mean traffic.
 """
 COSTS = """## Size and time on C2TM, two days of history
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -187,6 +188,10 @@ def test_coverage(made_up: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     coverage.run("abilene", tmp_path)
     lines = coverage.table(coverage.collected(tmp_path, tmp_path / "c.json")).splitlines()
     assert coverage.collected(tmp_path / "nothing", tmp_path / "c.json")[0]["dataset"] == "abilene"
-    assert len(lines) == 4
-    share = float(lines[2].split("|")[3])
-    assert 80 < share < 98
+    rows = [[text.strip() for text in line.split("|")[1:-1]] for line in lines[2:]]
+    assert [row[:2] for row in rows] == [["abilene", lead] for lead in ("1", "12", "1 to 12")]
+    shares = [float(row[2]) for row in rows]
+    assert all(80 < share < 98 for share in shares)
+    one = json.loads((tmp_path / "coverage" / "abilene.json").read_text())
+    assert shares[2] == pytest.approx(100 * np.mean(list(one["coverage"].values())), abs=0.051)
+    assert shares[1] == pytest.approx(100 * np.mean(one["coverage"]["12"]), abs=0.051)

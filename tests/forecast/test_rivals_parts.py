@@ -10,9 +10,8 @@ from torch.nn import functional
 from odflow.errors import UsageError
 from odflow.forecast.inputs import Geometry, Inputs
 from odflow.forecast.rivals import RivalSize, graph
-from odflow.forecast.rivals.attention import causal, full
 from odflow.forecast.rivals.head import in_order, last_known, measured
-from odflow.forecast.rivals.informer import Distil, judging_keys, peakedness, prob_sparse
+from odflow.forecast.rivals.informer import Distil
 
 NAN = float("nan")
 
@@ -56,46 +55,6 @@ def test_matrices_grow_with_neighbours_only() -> None:
     geometry = Geometry(torch.randint(10_000, (10_000, 4)), torch.rand(10_000, 4))
     for matrix in (graph.near(geometry), graph.others(geometry), graph.back(geometry)):
         assert matrix.values().numel() <= 40_000
-
-
-def heads(length: int, seed: int) -> torch.Tensor:
-    return torch.randn(2, 3, length, 4, generator=torch.Generator().manual_seed(seed))
-
-
-def test_all_queries_of_prob_sparse_are_full_attention() -> None:
-    query, key, value = heads(9, 0), heads(9, 1), heads(9, 2)
-    torch.testing.assert_close(prob_sparse(query, key, value, 100), full(query, key, value))
-    torch.testing.assert_close(prob_sparse(query, key, value, 100, causal=True), causal(query, key, value))
-
-
-def test_prob_sparse_asks_for_the_peaked_ones() -> None:
-    query, key, value = heads(20, 0) * 0.01, heads(20, 1), heads(20, 2)
-    query[:, :, [4, 11]] *= 1000.0
-    peaks = peakedness(query, key, 1)
-    assert sorted(peaks[0, 0].topk(2).indices.tolist()) == [4, 11]
-    answer = prob_sparse(query, key, value, 1)  # ln(20) = 3 of 20 queries ask
-    exact = full(query, key, value)
-    torch.testing.assert_close(answer[:, :, [4, 11]], exact[:, :, [4, 11]])
-    even = value.mean(dim=2, keepdim=True)
-    assert ((answer - even).abs().amax(dim=3) > 1e-6).sum(dim=2).eq(3).all()
-    later = prob_sparse(query, key, value, 1, causal=True)
-    means = torch.stack([value[:, :, : t + 1].mean(dim=2) for t in range(20)], dim=2)
-    assert ((later - means).abs().amax(dim=3) > 1e-6).sum(dim=2).le(3).all()
-    torch.testing.assert_close(later[:, :, 11], causal(query, key, value)[:, :, 11])
-
-
-def test_peakedness_by_all_keys() -> None:
-    query, key = heads(5, 0), heads(7, 1)
-    scores = query @ key.mT
-    torch.testing.assert_close(peakedness(query, key, 100), scores.amax(-1) - scores.mean(-1))
-
-
-def test_judging_keys_are_spread_evenly() -> None:
-    chosen = judging_keys(50, 40, 10)
-    assert chosen.shape == (50, 10)
-    assert (chosen // 4 == torch.arange(10)).all()  # one of each tenth
-    assert torch.bincount(chosen.flatten(), minlength=40).min() >= 10  # 12.5 on average
-    assert torch.equal(judging_keys(3, 4, 4), torch.arange(4).expand(3, 4))
 
 
 @pytest.mark.parametrize(("length", "left"), [(8, 4), (7, 4), (1, 1)])

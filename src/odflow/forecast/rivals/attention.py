@@ -1,6 +1,7 @@
 """Attention and the layers around it.
 
-Vaswani et al., "Attention Is All You Need", NeurIPS 2017, section 3; ProbSparse attention in :mod:`.informer`.
+Vaswani et al., "Attention Is All You Need", NeurIPS 2017, section 3; ProbSparse attention in
+:mod:`odflow.forecast.probsparse`.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class RivalSize:
     hops : int
         Steps of a random walk on the graph, in each direction (DCRNN).
     factor : int
-        c of ProbSparse attention: about c ln(L) of L queries ask, each judged by c ln(L) keys (Informer).
+        c of ProbSparse attention (Informer): see :func:`odflow.forecast.probsparse.probsparse`.
     adjusted : bool
         The network sees, and corrects, differences from the mean of the same time of day instead of the values
         themselves.

@@ -1,7 +1,8 @@
 """Rolling back-tests that chose the estimators' constants: ``python -m benchmarks.backtest``.
 
 Each week of Abilene 8-16 and GEANT 5-11 is estimated from the weeks before; the test weeks are not
-touched. The constants of ``GaussianPosterior`` are those with the lowest mean TRE over both networks.
+touched. The constants of ``GaussianPosterior`` are those with the lowest mean TRE over both networks;
+those of ``StudentTPosterior`` are the same.
 """
 
 from __future__ import annotations
@@ -11,6 +12,12 @@ import odflow as of
 WEEKS = {"abilene": (2016, range(8, 17)), "geant": (672, range(5, 12))}
 
 TRIED: list[of.GaussianPosterior | of.KLProjection] = [
+    of.StudentTPosterior(),
+    *(of.StudentTPosterior(freedom=freedom) for freedom in (2.0, 4.0)),
+    *(of.StudentTPosterior(rounds=rounds) for rounds in (1, 2, 5)),
+    of.StudentTPosterior(correlation=0.2),
+    of.StudentTPosterior(pooling=0.7),
+    of.StudentTPosterior(floor=0.2),
     of.GaussianPosterior(),
     of.GaussianPosterior(weeks=2),
     of.GaussianPosterior(weeks=2, correlation=0.2),

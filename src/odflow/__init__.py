@@ -28,6 +28,7 @@ _HOMES = {
     "Tomogravity": "odflow.estimate",
     "KLProjection": "odflow.estimate",
     "GaussianPosterior": "odflow.estimate",
+    "StudentTPosterior": "odflow.estimate",
     "DDPMTME": "odflow.estimate",
     "VAETME": "odflow.estimate",
     "WGANTME": "odflow.estimate",
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
     from odflow.estimate import Gravity as Gravity
     from odflow.estimate import InversionConfig as InversionConfig
     from odflow.estimate import KLProjection as KLProjection
+    from odflow.estimate import StudentTPosterior as StudentTPosterior
     from odflow.estimate import Tomogravity as Tomogravity
     from odflow.estimate import load as load
     from odflow.estimate import reconcile as reconcile

@@ -23,8 +23,15 @@ EXACT = [
     of.KLProjection(prior="gravity"),
     of.KLProjection(prior="uniform"),
     of.GaussianPosterior(),
+    of.StudentTPosterior(),
 ]
-SOFT = [of.Gravity(), of.Tomogravity(noise=0.05), of.KLProjection(noise=0.05), of.GaussianPosterior(noise=0.05)]
+SOFT = [
+    of.Gravity(),
+    of.Tomogravity(noise=0.05),
+    of.KLProjection(noise=0.05),
+    of.GaussianPosterior(noise=0.05),
+    of.StudentTPosterior(noise=0.05),
+]
 
 
 @pytest.mark.parametrize("estimator", EXACT, ids=repr)

@@ -37,9 +37,9 @@ FORECASTERS = {
 }
 HELP = """Learn from past traffic matrices, and write what was learnt to a file.
 
-`odflow estimate --model FILE` estimates with any of them, `odflow sample FILE` draws from the generators. `gaussian`
-and `kl` take a second, and a recent history makes them as good as any; the others train for minutes to hours and
-need torch. `odflow forecast --model FILE` forecasts with `mstnet`.
+`odflow estimate --model FILE` estimates with any of them, `odflow sample FILE` draws from the generators. `gaussian`,
+`student-t` and `kl` take a second, and a recent history makes them as good as any; the others train for minutes to
+hours and need torch. `odflow forecast --model FILE` forecasts with `mstnet`.
 """
 EXAMPLES = """For example:
 
@@ -96,6 +96,7 @@ def fit(group: Group) -> App:
     app = App(name="fit", help=HELP, help_epilogue=EXAMPLES, group=group)
     estimators, generators = Group("Estimators", sort_key=1), Group("Generators", sort_key=2)
     app.command(gaussian, group=estimators, help_epilogue="")
+    app.command(student_t, name="student-t", group=estimators, help_epilogue="")
     app.command(kl, group=estimators, help_epilogue="")
     for name, (function, text) in LEARNED.items():
         kind = estimators if name.endswith("-tme") else generators
@@ -127,6 +128,28 @@ def gaussian(
     from odflow.estimate import GaussianPosterior
 
     _classical(GaussianPosterior(noise=noise), history, output, weeks, history_unit, quiet)
+
+
+def student_t(
+    *,
+    history: History,
+    output: opt.Output,
+    weeks: Weeks = None,
+    history_unit: HistoryUnit = None,
+    noise: float = 0.0,
+    quiet: opt.Quiet = False,
+    config: opt.Config = None,
+) -> None:
+    """The same with heavy tails: each flow may spike.
+
+    Parameters
+    ----------
+    noise : float
+        Relative error of the loads; 0.01 is a good start for polled counters.
+    """
+    from odflow.estimate import StudentTPosterior
+
+    _classical(StudentTPosterior(noise=noise), history, output, weeks, history_unit, quiet)
 
 
 def kl(

@@ -11,6 +11,7 @@ from odflow.estimate.gaussian import GaussianPosterior
 from odflow.estimate.gravity import Gravity, Tomogravity
 from odflow.estimate.kl import KLProjection
 from odflow.estimate.store import load
+from odflow.estimate.student_t import StudentTPosterior
 from odflow.lazy import from_torch
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ __all__ = [
     "KLProjection",
     "Posterior",
     "Reconciliation",
+    "StudentTPosterior",
     "Tomogravity",
     "load",
     "reconcile",

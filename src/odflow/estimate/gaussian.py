@@ -89,7 +89,7 @@ class GaussianPosterior(HistoryEstimator, Posterior):
             If the history does not fit, is too short, or never measures a flow.
         """
         if history is None:
-            raise UsageError("GaussianPosterior needs a history; without one use Tomogravity or KLProjection")
+            raise UsageError(f"{type(self).__name__} needs a history; without one use Tomogravity or KLProjection")
         past = History.of(history)
         weights = recency_weights(past.age, self.half_life, self.window)
         mean = recency_mean(past, weights)
@@ -126,8 +126,7 @@ class GaussianPosterior(HistoryEstimator, Posterior):
         p = check_probabilities(probabilities)
 
         def solve(observed: Observed) -> Floats:
-            x = self._solve(observed)
-            variance = self._posterior_variance(observed)
+            x, variance = self._moments(observed)
             return np.stack([_gamma_quantile(q, x, variance) for q in p])
 
         values = self._over_blocks(loads, routing, known, known_error, solve)
@@ -156,7 +155,7 @@ class GaussianPosterior(HistoryEstimator, Posterior):
         rng = np.random.default_rng(seed)
 
         def solve(observed: Observed) -> Floats:
-            return np.stack([self._draw(observed, rng) for _ in range(n)])
+            return np.stack(list(self._draws(observed, n, rng)))
 
         values = self._over_blocks(loads, routing, known, known_error, solve)
         return with_dim(values, "sample", np.arange(n), loads, routing, self._attrs(loads))
@@ -164,6 +163,14 @@ class GaussianPosterior(HistoryEstimator, Posterior):
     def _solve(self, observed: Observed) -> Floats:
         mean = self._mean(observed)
         return self._finish(self._condition(observed, mean[None], observed.values), mean, observed)
+
+    def _moments(self, observed: Observed) -> tuple[Floats, Floats]:
+        """Estimates and posterior variances of a block, shape (T, flows)."""
+        return self._solve(observed), self._posterior_variance(observed)
+
+    def _draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
+        for _ in range(n):
+            yield self._draw(observed, rng)
 
     def _draw(self, observed: Observed, rng: np.random.Generator) -> Floats:
         mean, spread = self._mean(observed), self._spread(observed)
@@ -180,7 +187,7 @@ class GaussianPosterior(HistoryEstimator, Posterior):
     def _spread(self, observed: Observed) -> Spread:
         columns = self._columns(observed.system.routing)
         if self.spread_ is None:
-            raise NotFittedError("GaussianPosterior needs past TMs; call fit(history) or give --history")
+            raise NotFittedError(f"{type(self).__name__} needs past TMs; call fit(history) or give --history")
         return Spread(self.spread_.factors[columns], self.spread_.own[columns])
 
     def _condition(self, observed: Observed, start: Floats, values: Floats) -> Floats:

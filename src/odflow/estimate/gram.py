@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.linalg.lapack import dpstrf
 from scipy.sparse import csr_array
 
 if TYPE_CHECKING:
@@ -15,19 +16,47 @@ if TYPE_CHECKING:
 
 _MAP_ENTRIES = 20_000_000
 _BATCH_ENTRIES = 8_000_000
+_COLUMNS = 4096
+_DEPENDENT = 1e-9  # share of a row that others leave open
 
 
-def gram(matrix: csr_array) -> Callable[[Floats], Floats]:
-    """Return the function from weights (T, columns) to ``R diag(w) R'``, shape (T, rows, rows).
+class Gram:
+    """``R diag(w) R'`` for many weights w, and the quadratic forms that are its adjoint.
 
-    The Gram matrix is linear in the weights; the linear map is built once unless it is too large.
+    Both are linear; the linear map is built once unless it is too large.
+
+    Parameters
+    ----------
+    matrix : csr_array, shape (rows, columns)
+        R.
     """
-    r = matrix.shape[0]
-    by_column = csr_array(matrix.T)
-    if (np.diff(by_column.indptr).astype(np.int64) ** 2).sum() <= _MAP_ENTRIES:
-        linear = gram_map(matrix)
-        return lambda weights: np.asarray((linear.T @ weights.T).T.reshape(len(weights), r, r))
-    return lambda weights: np.stack([((matrix * w) @ by_column).toarray() for w in weights])
+
+    def __init__(self, matrix: csr_array) -> None:
+        self.matrix, self.by_column = matrix, csr_array(matrix.T)
+        count = np.diff(self.by_column.indptr).astype(np.int64)
+        self.linear = gram_map(matrix) if (count**2).sum() <= _MAP_ENTRIES else None
+
+    def __call__(self, weights: Floats) -> Floats:
+        """Weights (T, columns) to ``R diag(w) R'``, shape (T, rows, rows)."""
+        r = self.matrix.shape[0]
+        if self.linear is not None:
+            return np.asarray((self.linear.T @ weights.T).T.reshape(len(weights), r, r))
+        return np.stack([((self.matrix * w) @ self.by_column).toarray() for w in weights])
+
+    def quadratic(self, inner: Floats) -> Floats:
+        """Matrices M (T, rows, rows) to ``r_j' M r_j`` of every column of R, shape (T, columns)."""
+        if self.linear is not None:
+            return np.asarray((self.linear @ inner.reshape(len(inner), -1).T).T)
+        return np.concatenate([self._quadratic(inner, part) for part in _columns(self.matrix.shape[1])], axis=1)
+
+    def _quadratic(self, inner: Floats, part: slice) -> Floats:
+        some = self.by_column[part]
+        return np.stack([np.asarray(some.multiply(some @ one).sum(axis=1)).ravel() for one in inner])
+
+
+def _columns(count: int) -> Iterator[slice]:
+    for start in range(0, count, _COLUMNS):
+        yield slice(start, min(start + _COLUMNS, count))
 
 
 def gram_map(matrix: csr_array) -> csr_array:
@@ -42,6 +71,14 @@ def gram_map(matrix: csr_array) -> csr_array:
     flat = by_column.indices[left].astype(np.int64) * r + by_column.indices[right]
     data = by_column.data[left] * by_column.data[right]
     return csr_array((data, (column[left], flat)), shape=(len(count), r * r))
+
+
+def independent(matrix: csr_array) -> NDArray[np.int64]:
+    """Rows of R, rising, of which all others are linear combinations; by Cholesky's method with pivots."""
+    size = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
+    inner = (matrix @ matrix.T).toarray() / np.maximum(np.outer(size, size), np.finfo(float).tiny)
+    _, order, rank, _ = dpstrf(inner, tol=_DEPENDENT)
+    return np.sort(order[:rank].astype(np.int64) - 1)
 
 
 def batches(times: int, rows: int) -> Iterator[slice]:

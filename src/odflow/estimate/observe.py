@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from scipy.sparse import csr_array, eye_array, vstack
 from odflow import labels
 from odflow.errors import DataError, LabelError, UsageError, listed
 from odflow.estimate.checks import check_noise
-from odflow.estimate.gram import gram
+from odflow.estimate.gram import Gram
 from odflow.estimate.projection import Row, rows_of
 from odflow.labels import IN, OUT
 
@@ -58,9 +58,9 @@ class System:
         return rows_of(self.matrix)
 
     @cached_property
-    def gram(self) -> Callable[[Floats], Floats]:
-        """Weights of the flows (T, flows) to ``A diag(w) A'``, (T, rows, rows)."""
-        return gram(self.matrix)
+    def gram(self) -> Gram:
+        """Weights of the flows (T, flows) to ``A diag(w) A'``, (T, rows, rows), and its adjoint."""
+        return Gram(self.matrix)
 
     @cached_property
     def carried(self) -> NDArray[np.bool_]:

@@ -16,6 +16,7 @@ from odflow.estimate.gaussian import GaussianPosterior
 from odflow.estimate.gravity import Gravity, Tomogravity
 from odflow.estimate.kl import KLProjection
 from odflow.estimate.priors import Spread
+from odflow.estimate.student_t import StudentTPosterior
 from odflow.generate import KINDS as _GENERATORS
 from odflow.generate import load_generator
 from odflow.lazy import needs_torch
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _CLASSICAL: dict[str, type[Estimator]] = {
-    cls.__name__: cls for cls in (Gravity, Tomogravity, KLProjection, GaussianPosterior)
+    cls.__name__: cls for cls in (Gravity, Tomogravity, KLProjection, GaussianPosterior, StudentTPosterior)
 }
 _GENERATIVE = ("DDPMTME", "VAETME", "WGANTME")
 _FORECASTER = "SimMSTNet"

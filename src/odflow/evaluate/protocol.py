@@ -10,7 +10,7 @@ import xarray as xr
 
 from odflow import labels
 from odflow.errors import UsageError
-from odflow.estimate import GaussianPosterior, Gravity, KLProjection, Tomogravity
+from odflow.estimate import GaussianPosterior, Gravity, KLProjection, StudentTPosterior, Tomogravity
 from odflow.estimate.balances import consistent
 from odflow.estimate.base import Estimator
 from odflow.estimate.observe import Observed, observe
@@ -37,6 +37,7 @@ METHODS = (
     "last-week+kl",
     "recency+kl",
     "gaussian",
+    "student-t",
     "oracle:test-mean+kl",
     "oracle:previous+kl",
 )
@@ -119,6 +120,9 @@ def method_named(name: str, noise: float) -> Method:
         case "gaussian":
             words = "normal prior from the history (recency mean, shrunk covariance) given the loads; all defaults"
             return Method(name, words, GaussianPosterior(noise=noise))
+        case "student-t":
+            words = "the same with heavy tails, a scale for each flow and interval; all defaults"
+            return Method(name, words, StudentTPosterior(noise=noise))
         case "oracle:test-mean+kl":
             words = "true mean TM of the test part, KL projection"
             return Method(name, words, _mean_kl(noise), "test mean")

@@ -46,7 +46,7 @@ def _published(row: Published) -> list[str]:
 
 
 def _classical(row: MethodRow) -> list[str]:
-    cells = [marked(row)]
+    cells = [marked(row.method, row.kind)]
     for _, key, unit in _METRICS:
         part = plain(getattr(row.score.all, key))
         cells += [number(_scaled(part[stat], unit)) for stat in STATS]
@@ -78,7 +78,7 @@ def diagonal_table(found: Found, net: str) -> str:
     for row in found.classical[net].rows:
         rest, residual = row.score.off_diagonal, row.score.all.residual
         values = (rest.tre.mean, rest.tre.max, rest.sre.mean, rest.sre.median, rest.nmae)
-        rows.append([marked(row), *map(number, values), number(residual.mean if residual else None)])
+        rows.append([marked(row.method, row.kind), *map(number, values), number(residual.mean if residual else None)])
     return markdown_table(headings, rows)
 
 

@@ -19,6 +19,7 @@ from odflow.evaluate import synthesis as generated
 from odflow.evaluate.estimation import EstimationBenchmark
 from odflow.evaluate.forecasting import ForecastBenchmark
 from odflow.evaluate.realism import RealismBenchmark
+from odflow.evaluate.rolling_estimation import rolling_run
 from odflow.evaluate.speed import SpeedBenchmark
 from odflow.evaluate.synthesis import SynthesisBenchmark
 
@@ -53,8 +54,10 @@ def estimation(
         odflow benchmark estimation --dataset geant --noise 0.05 --json geant.json
         odflow benchmark estimation --methods gravity+kl gaussian --markdown table.md
         odflow benchmark estimation --methods gaussian ddpm-tme --weeks 2 --seeds 0 1 2
+        odflow benchmark estimation --rolling --ages 0 1 2 4 --methods recency+kl gaussian student-t
     """
-    _report(lambda step: accuracy.run(setup, progress=step), json, markdown, quiet)
+    run: Callable[..., Report] = rolling_run if setup.rolling else accuracy.run
+    _report(lambda step: run(setup, progress=step), json, markdown, quiet)
 
 
 @benchmark.command(help_epilogue="")

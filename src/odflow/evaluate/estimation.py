@@ -58,6 +58,10 @@ class EstimationBenchmark:
         Steps of the learned methods' training instead of those of their configurations; 0 to keep them.
     device : str
         To train on: ``cpu``, ``cuda`` or ``auto``.
+    rolling : bool
+        Instead of the test part estimate weeks of the training part, each from the weeks before.
+    ages : tuple of int
+        With `rolling`: how many weeks before the estimated one the history ends.
 
     Raises
     ------
@@ -76,6 +80,8 @@ class EstimationBenchmark:
     seeds: tuple[int, ...] = (0,)
     training_steps: int = 0
     device: str = "cpu"
+    rolling: bool = False
+    ages: tuple[int, ...] = (0,)
 
     def __post_init__(self) -> None:
         if not self.methods:
@@ -85,6 +91,8 @@ class EstimationBenchmark:
                 method_named(name, 0.0)
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
             raise UsageError(f"seeds {self.seeds} make no sense; give one or more different numbers from 0")
+        if not self.ages or len(set(self.ages)) < len(self.ages) or min(self.ages) < 0:
+            raise UsageError(f"ages {self.ages} make no sense; give one or more different numbers of weeks from 0")
         for name, value, most in (
             ("noise", self.noise, np.inf),
             ("missing_links", self.missing_links, 1.0),
@@ -101,6 +109,15 @@ class EstimationBenchmark:
     def told_noise(self) -> float:
         """Relative error that the estimators are told."""
         return self.noise if self.assumed_noise is None else self.assumed_noise
+
+    def conditions(self) -> list[str]:
+        """Noise and missing counters, in words."""
+        parts = [f"{100 * self.noise:.3g}% noise"] if self.noise else ["no noise"]
+        if self.told_noise != self.noise:
+            parts.append(f"estimators told {100 * self.told_noise:.3g}%")
+        if self.missing_links:
+            parts.append(f"{self.missing_links:.0%} of the internal counters missing")
+        return parts
 
 
 def run(
@@ -122,10 +139,12 @@ def run(
     Raises
     ------
     UsageError
-        If there is no such data set.
+        If there is no such data set, or the back-test is to be a rolling one.
     OdflowError
         If the data are not there, or a method cannot do with them.
     """
+    if config.rolling:
+        raise UsageError("for rolling back-tests use odflow.evaluate.rolling_estimation.rolling_run")
     data = named_dataset(config.dataset) if dataset is None else dataset
     train, truth = data.train, data.test
     if config.intervals:

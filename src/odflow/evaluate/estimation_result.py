@@ -119,14 +119,8 @@ class EstimationResult(Report):
     @property
     def title(self) -> str:
         """Data set and conditions in words."""
-        c = self.config
-        parts = [self.split.dataset, "measured loads" if self.split.measured else "loads from the true TMs"]
-        parts += [f"{100 * c.noise:.3g}% noise"] if c.noise else ["no noise"]
-        if c.told_noise != c.noise:
-            parts.append(f"estimators told {100 * c.told_noise:.3g}%")
-        if c.missing_links:
-            parts.append(f"{c.missing_links:.0%} of the internal counters missing")
-        return ", ".join(parts)
+        loads = "measured loads" if self.split.measured else "loads from the true TMs"
+        return ", ".join([self.split.dataset, loads, *self.config.conditions()])
 
     def markdown(self) -> str:
         """The result as a Markdown section."""
@@ -139,13 +133,15 @@ class EstimationResult(Report):
         lines += [f"- data: {s.dataset}, sha256 `{s.sha256}`", f"- history: {s.train}", f"- test: {s.test}"]
         if s.missing:
             lines += [f"- counters not measured ({len(s.missing)}): {', '.join(s.missing)}"]
-        every = [[marked(row), *_errors([s.all for s in row.scores])] for row in self.rows]
+        every = [[marked(row.method, row.kind), *_errors([s.all for s in row.scores])] for row in self.rows]
         lines += ["", "All flows, the diagonal included:", ""]
         lines += [markdown_table(("method", *_ERRORS), every + [_published(row) for row in self.published])]
-        rest = [[marked(row), *_errors([s.off_diagonal for s in row.scores])] for row in self.rows]
+        rest = [[marked(row.method, row.kind), *_errors([s.off_diagonal for s in row.scores])] for row in self.rows]
         lines += ["", "Without the diagonal:", "", markdown_table(("method", *_ERRORS), rest)]
         lines += ["", "RMSE in Mbit/s, distance to the given loads, and cost:", ""]
-        lines += [markdown_table(("method", *_REST), [[marked(row), *_rest(row)] for row in self.rows])]
+        lines += [
+            markdown_table(("method", *_REST), [[marked(row.method, row.kind), *_rest(row)] for row in self.rows])
+        ]
         return "\n".join(lines) + "\n"
 
     def table(self) -> Table:
@@ -161,7 +157,7 @@ class EstimationResult(Report):
             every, rest = row.score.all, row.score.off_diagonal
             residual = every.residual.mean if every.residual else None
             errors = (every.tre.mean, every.tre.max, rest.tre.mean, every.sre.median, every.nmae, residual)
-            table.add_row(marked(row), *map(number, errors), f"{row.estimate_s:.2f}")
+            table.add_row(marked(row.method, row.kind), *map(number, errors), f"{row.estimate_s:.2f}")
         if self.published:
             table.add_section()
         for other in self.published:
@@ -183,19 +179,19 @@ _REST = (
 )
 
 
-def marked(row: MethodRow) -> str:
+def marked(method: str, kind: str) -> str:
     """Name of a method, with a mark if it is not an honest competitor."""
-    return {"oracle": f"*{row.method}*", "context": f"{row.method} (no loads used)"}.get(row.kind, row.method)
+    return {"oracle": f"*{method}*", "context": f"{method} (no loads used)"}.get(kind, method)
 
 
 def method_list(rows: tuple[MethodRow, ...]) -> str:
     """A Markdown list that explains the methods."""
-    return "\n".join(f"- {marked(row)}: {row.words}" for row in rows)
+    return "\n".join(f"- {marked(row.method, row.kind)}: {row.words}" for row in rows)
 
 
 def summary_table(results: list[EstimationResult]) -> str:
     """Mean TRE of every method (rows) in every result (columns, numbered), as a Markdown table."""
-    methods = {row.method: marked(row) for result in results for row in result.rows}
+    methods = {row.method: marked(row.method, row.kind) for result in results for row in result.rows}
     found = [{row.method: row.score.all.tre.mean for row in result.rows} for result in results]
     rows = [[label, *(number(part.get(name)) for part in found)] for name, label in methods.items()]
     names = list(dict.fromkeys(row.method for result in results for row in result.published))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 
     Learner = TrafficGenerator | GenerativeEstimator
 
+CLASSICAL = {
+    "gaussian": (
+        "GaussianPosterior",
+        "Mean and covariance of the history given the loads, with quantiles; the default with a history.",
+    ),
+    "student-t": ("StudentTPosterior", "The posterior of `gaussian` with heavy tails: each flow may spike."),
+    "kl": ("KLProjection", "Minimum relative entropy to the mean of the history."),
+}
 LEARNED = {
     "diffusion": ("diffusion", "Latent diffusion, the model behind `ddpm-tme`."),
     "vae": ("vae", "Variational autoencoder."),
@@ -95,92 +103,48 @@ def fit(group: Group) -> App:
     """The command group."""
     app = App(name="fit", help=HELP, help_epilogue=EXAMPLES, group=group)
     estimators, generators = Group("Estimators", sort_key=1), Group("Generators", sort_key=2)
-    app.command(gaussian, group=estimators, help_epilogue="")
-    app.command(student_t, name="student-t", group=estimators, help_epilogue="")
-    app.command(kl, group=estimators, help_epilogue="")
+    for name, (kind, text) in CLASSICAL.items():
+        app.command(_classical(kind), name=name, help=text, group=estimators, help_epilogue="")
     for name, (function, text) in LEARNED.items():
-        kind = estimators if name.endswith("-tme") else generators
+        part = estimators if name.endswith("-tme") else generators
         # their options are the fields of configurations that need torch
-        app.command(f"odflow.cli.fit_learned:{function}", name=name, help=text, group=kind, help_epilogue="")
+        app.command(f"odflow.cli.fit_learned:{function}", name=name, help=text, group=part, help_epilogue="")
     for name, (function, text) in FORECASTERS.items():
         group = Group("Forecasters", sort_key=3)
         app.command(f"odflow.cli.fit_forecaster:{function}", name=name, help=text, group=group, help_epilogue="")
     return app
 
 
-def gaussian(
-    *,
-    history: History,
-    output: opt.Output,
-    weeks: Weeks = None,
-    history_unit: HistoryUnit = None,
-    noise: float = 0.0,
-    quiet: opt.Quiet = False,
-    config: opt.Config = None,
-) -> None:
-    """Mean and covariance of the history given the loads, with quantiles; the default with a history.
+def _classical(kind: str) -> Callable[..., None]:
+    """The command that fits an estimator of this class."""
 
-    Parameters
-    ----------
-    noise : float
-        Relative error of the loads; 0.01 is a good start for polled counters.
-    """
-    from odflow.estimate import GaussianPosterior
+    def command(
+        *,
+        history: History,
+        output: opt.Output,
+        weeks: Weeks = None,
+        history_unit: HistoryUnit = None,
+        noise: float = 0.0,
+        quiet: opt.Quiet = False,
+        config: opt.Config = None,
+    ) -> None:
+        """Fit.
 
-    _classical(GaussianPosterior(noise=noise), history, output, weeks, history_unit, quiet)
+        Parameters
+        ----------
+        noise : float
+            Relative error of the loads; 0.01 is a good start for polled counters.
+        """
+        import odflow as of
 
+        console = Console(quiet)
+        check_output(output, (".safetensors",), [history])
+        past = read_history(history, history_unit, weeks, console)
+        estimator = getattr(of, kind)(noise=noise).fit(past)
+        estimator.save(output)
+        _say(console, output, estimator, past, [])
 
-def student_t(
-    *,
-    history: History,
-    output: opt.Output,
-    weeks: Weeks = None,
-    history_unit: HistoryUnit = None,
-    noise: float = 0.0,
-    quiet: opt.Quiet = False,
-    config: opt.Config = None,
-) -> None:
-    """The same with heavy tails: each flow may spike.
-
-    Parameters
-    ----------
-    noise : float
-        Relative error of the loads; 0.01 is a good start for polled counters.
-    """
-    from odflow.estimate import StudentTPosterior
-
-    _classical(StudentTPosterior(noise=noise), history, output, weeks, history_unit, quiet)
-
-
-def kl(
-    *,
-    history: History,
-    output: opt.Output,
-    weeks: Weeks = None,
-    history_unit: HistoryUnit = None,
-    noise: float = 0.0,
-    quiet: opt.Quiet = False,
-    config: opt.Config = None,
-) -> None:
-    """Minimum relative entropy to the mean of the history.
-
-    Parameters
-    ----------
-    noise : float
-        Relative error of the loads; 0.01 is a good start for polled counters.
-    """
-    from odflow.estimate import KLProjection
-
-    _classical(KLProjection(noise=noise), history, output, weeks, history_unit, quiet)
-
-
-def _classical(estimator: Any, history: Path, output: Path, weeks: int | None, unit: str | None, quiet: bool) -> None:
-    console = Console(quiet)
-    check_output(output, (".safetensors",), [history])
-    past = read_history(history, unit, weeks, console)
-    estimator.fit(past)
-    estimator.save(output)
-    _say(console, output, estimator, past, [])
+    return command
 
 
 def read_history(path: Path, unit: str | None, weeks: int | None, console: Console) -> xr.DataArray:

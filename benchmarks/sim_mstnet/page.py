@@ -213,8 +213,7 @@ def _bars(results: Results) -> list[str]:
 def _ablations(results: Results) -> list[str]:
     """Each ablation less its control, two days of history."""
     rows = []
-    for method in ABLATIONS:
-        control = words.CONTROLS.get(method, FIRST)
+    for method, control in words.PAIRS:
         texts = []
         for name in SETS:
             for lead in (0, 1):
@@ -226,8 +225,22 @@ def _ablations(results: Results) -> list[str]:
         return []
     headings = ["ablation", "less its control", *(f"{name}, {far}" for name in SETS for far in ("1", "far"))]
     shares = [cell.number("effective") for name in SETS if (cell := results.get(name, 2, "reweighted")) is not None]
-    text = f"Effective share of the reweighted worlds: {min(shares):.0%} to {max(shares):.0%}.\n" if shares else ""
-    return [words.ABLATIONS_, markdown_table(headings, rows), "", text, words.COURSE]
+    text = f"Effective share of the reweighted worlds: {min(shares):.0%} to {max(shares):.0%}. " if shares else ""
+    return [words.ABLATIONS_, markdown_table(headings, rows), "", text + _reweighting(results), "", words.COURSE]
+
+
+def _reweighting(results: Results) -> str:
+    """Where reweighting loses to uniform weights, in a sentence."""
+    offs = {
+        f"{name} {far}": difference(one, other, lead)
+        for name in SETS
+        for lead, far in ((0, "one step"), (1, "far"))
+        if (one := results.get(name, 2, "reweighted")) and (other := results.get(name, 2, "uniform weights"))
+    }
+    if not offs:
+        return ""
+    lost = [f"{name} (by {100 * off.mean:.2f})" for name, off in offs.items() if off.low > 0]
+    return f"Reweighting loses to uniform weights beyond the interval on {', '.join(lost) or 'none'}, of {len(offs)}."
 
 
 def _transfer(results: Results) -> list[str]:

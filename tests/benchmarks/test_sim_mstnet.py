@@ -140,9 +140,26 @@ def test_differences() -> None:
     np.testing.assert_allclose(one.rmse()[0], np.sqrt([0.4, 0.8]) * [10 / 20, 10 / 40])
     off = difference(one, other, 0)
     assert off.mean == pytest.approx(-0.05)
-    assert (off.low, off.high) == pytest.approx((-0.05, -0.05))  # half a point on each of the two days
+    assert (off.low, off.high) == pytest.approx((-0.1, 0.0))  # one seed drawn twice, on one day drawn twice
+    single = difference(Cell(one.results[:1]), Cell((result("b", 0, [2.0, 4.0]),)), 0)
+    assert (single.mean, single.low, single.high) == pytest.approx((-0.1, -0.1, -0.1))
     one_service = difference(one, other, 0, service=1)
     assert one_service.mean == pytest.approx(-0.05)
+
+
+def test_where_reweighting_loses() -> None:
+    rows = [result("reweighted", 0, [2.0, 3.0]), result("uniform weights", 0, [1.0, 2.0])]
+    text = page._reweighting(Results(rows))  # type: ignore[arg-type]
+    assert text.endswith("on abilene one step (by 10.00), abilene far (by 10.00), of 2.")
+    assert page._reweighting(Results(rows[:1])) == ""  # type: ignore[arg-type]
+    rows[0]["absolute"] = rows[1]["absolute"]
+    assert page._reweighting(Results(rows)).endswith("on none, of 2.")  # type: ignore[arg-type]
+
+
+def test_ablations_have_controls() -> None:
+    methods = {*ABLATIONS, *OURS}
+    assert {one for one, _ in page.words.PAIRS} == set(ABLATIONS)
+    assert {other for _, other in page.words.PAIRS} <= methods
 
 
 def test_results_are_collected_over_old_ones(tmp_path: Path) -> None:

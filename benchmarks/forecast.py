@@ -14,7 +14,8 @@ INTRODUCTION = """# Forecasts: rules and regressions, and what beats them
 Made by `python -m benchmarks forecast`; each section also by the command in it.
 
 - WAPE: sum of absolute errors over sum of traffic, mean over services. Two leads: one interval, and 12 (C2TM: 24). For
-  both the targets are all known values of the test part; each is forecast from what was known that long before.
+  both the targets are the known values of the test part, every n-th interval where there are more than 1,500; each is
+  forecast from what was known that long before.
 - Splits: chronological, 70 % to learn from, 10 % to choose by (not used here: nothing was chosen on these data but the
   columns of the regressions and the anchor of their targets, on Milano's test part, see below), 20 % to test on; C2TM
   five, one and two days; LTE as in its files. With two days of history only those and what comes after are known.

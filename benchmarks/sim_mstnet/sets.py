@@ -15,7 +15,7 @@ LINKS = ("abilene-links", "geant-links")  # with nodes, the node sets of publish
 FLOWS = ("abilene-od", "geant-od")  # with all history only
 BARS = ("milan", "c2tm", "abilene", "geant")  # sets with published bars
 DAYS = (1, 2, 4, 8, 0)  # 0 = the whole training part
-_MOST_TARGETS = 1500
+MOST_TARGETS = 1500
 
 
 @cache
@@ -32,14 +32,14 @@ def horizon(name: str) -> int:
 def test(name: str, days: int) -> Rolling:
     """The test part as targets."""
     data = load(name)
-    return _thinned(rolling(data.traffic, data.test_from, (1, horizon(name)), days=days))
+    return rolling(data.traffic, data.test_from, (1, horizon(name)), days=days).thinned(MOST_TARGETS)
 
 
 def validation(name: str, days: int) -> Rolling:
     """The validation part as targets, and nothing of the test part."""
     data = load(name)
     before = data.traffic[data.traffic["time"].values < data.test_from]
-    return _thinned(rolling(before, data.validation_from, (1, horizon(name)), days=days))
+    return rolling(before, data.validation_from, (1, horizon(name)), days=days).thinned(MOST_TARGETS)
 
 
 def possible(name: str, days: int) -> bool:
@@ -47,9 +47,3 @@ def possible(name: str, days: int) -> bool:
     data = load(name)
     length = (data.test_from - data.traffic["time"].values[0]) / np.timedelta64(1, "D")
     return days < length
-
-
-def _thinned(test: Rolling) -> Rolling:
-    """At most 1,500 targets, spread evenly."""
-    every = -(-len(test.targets) // _MOST_TARGETS)
-    return Rolling(test.series, test.first, test.leads, every)

@@ -57,6 +57,19 @@ def test_what_is_compared() -> None:
     json.dumps(result.to_dict(), allow_nan=False)
 
 
+def test_fewer_targets() -> None:
+    data = toy()
+    one = compared(data, ForecastBenchmark(methods=("last", "day-before"), targets=20), lambda text: None)
+    test = rolling(data.traffic, data.test_from, (1, 12), every=5)  # 20 of 96 hours
+    assert len(test.targets) == 20
+    assert one.targets == 20 * 2 * 2
+    expected = test.scores(test.forecast(SeasonalNaive().fit(data.train)))
+    assert one.rows[1].wape[12] == pytest.approx(expected[12].wape)
+    assert 0.6 < np.mean(one.rows[1].inside[1]) < 1  # calibrated on the validation part, thinned alike
+    assert len(test.thinned(0).targets) == 20
+    assert len(test.thinned(7).targets) == 7
+
+
 def test_little_history_and_failures() -> None:
     data = toy()
     one = compared(data, ForecastBenchmark(methods=METHODS, days=2), lambda text: None)

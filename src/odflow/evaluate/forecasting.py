@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +73,8 @@ class ForecastBenchmark:
     days : float
         Days of history that are known before the first origin; 0 = the whole training part, and all values before each
         origin.
+    targets : int
+        At most so many intervals of the test part are forecast, evenly spread; 0 = all.
     seed : int
 
     Raises
@@ -84,6 +86,7 @@ class ForecastBenchmark:
     datasets: tuple[str, ...] = DATASETS
     methods: tuple[str, ...] = tuple(METHODS)
     days: float = 0.0
+    targets: int = 1500
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -93,8 +96,8 @@ class ForecastBenchmark:
                     raise UsageError(f"unknown {what} '{name}'; {what}s are {', '.join(known)}")
             if not given or len(set(given)) < len(given):
                 raise UsageError(f"{what}s {', '.join(given) or 'none'}: name at least one, and each only once")
-        if self.days < 0 or self.seed < 0:
-            raise UsageError(f"days={self.days:g} and seed={self.seed}; give numbers from 0")
+        if min(self.days, self.targets, self.seed) < 0:
+            raise UsageError(f"days={self.days:g}, targets={self.targets} and seed={self.seed}; give numbers from 0")
 
 
 @dataclass(frozen=True)
@@ -293,8 +296,8 @@ def compared(
 ) -> ForecastSet:
     """All methods on one data set: leads 1 and 12 (hourly data: 24), the test part as targets."""
     leads = (1, _HORIZONS.get(data.name, _HORIZON))
-    test = rolling(data.traffic, data.test_from, leads, days=config.days)
-    longer = test if config.days else rolling(data.traffic, data.validation_from, leads)
+    test = rolling(data.traffic, data.test_from, leads, days=config.days).thinned(config.targets)
+    longer = test if config.days else _from(test, data.validation_from)
     history = test.history if config.days else data.train
     found: dict[str, dict[int, Floats]] = {}
     rows: dict[str, ForecastRow] = {}
@@ -337,6 +340,12 @@ def compared(
         leads=leads,
         rows=tuple(rows[name] for name in config.methods),
     )
+
+
+def _from(test: Rolling, first: np.datetime64) -> Rolling:
+    """The same with targets before, from this time on."""
+    begin = int(np.searchsorted(test.series["time"].values, first))
+    return replace(test, first=begin + (test.first - begin) % test.every)
 
 
 def _bands(longer: Rolling, quantiles: dict[int, Floats], first: np.datetime64) -> dict[int, Floats]:

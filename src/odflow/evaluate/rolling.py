@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,6 +65,10 @@ class Rolling:
         """Day of each target, for a bootstrap."""
         time = self.series["time"].values[self.targets]
         return np.asarray((time - time[0]) // np.timedelta64(1, "D"), dtype=np.int64)
+
+    def thinned(self, most: int) -> Rolling:
+        """At most so many targets, evenly spread; 0 = all."""
+        return replace(self, every=self.every * -(-len(self.targets) // most)) if most else self
 
     def forecast(self, forecaster: Forecaster) -> dict[int, Floats]:
         """Forecasts of all targets by a fitted forecaster, (targets, N, S) for each lead."""

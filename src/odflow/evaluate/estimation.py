@@ -149,8 +149,7 @@ def run(
     train, truth = data.train, data.test
     if config.intervals:
         truth = truth.isel(time=slice(0, config.intervals))
-    loads = data.routing.loads(truth) if data.loads is None else data.loads.sel(time=truth["time"])
-    given = without_counters(noisy(loads, config.noise, seed=config.seed), config.missing_links, seed=config.seed)
+    loads, given = loads_of(truth, config, data)
     rows = []
     for name in config.methods:
         if progress:
@@ -168,6 +167,12 @@ def run(
         published=published(config.dataset) if as_printed else (),
         provenance=provenance(command, config.seed),
     )
+
+
+def loads_of(truth: xr.DataArray, config: EstimationBenchmark, data: Dataset) -> tuple[xr.DataArray, xr.DataArray]:
+    """Link loads as they were, and as methods are given them: with noise, with counters missing."""
+    loads = data.routing.loads(truth) if data.loads is None else data.loads.sel(time=truth["time"])
+    return loads, without_counters(noisy(loads, config.noise, seed=config.seed), config.missing_links, seed=config.seed)
 
 
 def _run_method(

@@ -14,11 +14,11 @@ import numpy as np
 from odflow import labels
 from odflow.errors import InconsistentLoadsWarning, UsageError
 from odflow.estimate.base import Posterior
+from odflow.evaluate.estimation import EstimationBenchmark, loads_of
 from odflow.evaluate.estimation_result import marked
 from odflow.evaluate.forecast_scores import CRPS_LEVELS, crps
 from odflow.evaluate.learned import LEARNED
 from odflow.evaluate.metrics import tre
-from odflow.evaluate.perturb import noisy, without_counters
 from odflow.evaluate.protocol import Method, method_named, named_dataset
 from odflow.evaluate.report import Provenance, Report, command_line, markdown_table, number, plain, provenance
 from odflow.traffic.histories import WEEK_S
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rich.table import Table
 
-    from odflow.evaluate.estimation import EstimationBenchmark
     from odflow.traffic.datasets import Dataset
 
     Floats = NDArray[np.float64]
@@ -197,8 +196,7 @@ def _row(method: Method, config: EstimationBenchmark, data: Dataset, weeks: tupl
         truth = data.train.isel(time=slice((week - 1) * rows, week * rows))
         if config.intervals:
             truth = truth.isel(time=slice(0, config.intervals))
-        loads = routing.loads(truth) if data.loads is None else data.loads.sel(time=truth["time"])
-        given = without_counters(noisy(loads, config.noise, seed=config.seed), config.missing_links, seed=config.seed)
+        _, given = loads_of(truth, config, data)
         for age in config.ages:
             history = method.history(data.train.isel(time=slice(0, (week - 1 - age) * rows)), truth)
             with warnings.catch_warnings():

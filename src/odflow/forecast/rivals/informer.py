@@ -49,7 +49,7 @@ class Informer(Rival):
         for _ in range(size.layers - 1):
             parts += [Distil(size.width), EncoderLayer(*one, sparse)]
         self.encoder = nn.Sequential(*parts)
-        later = partial(probsparse, factor=size.factor, causal=True)
+        later = partial(sparse, causal=True)
         self.decoder = nn.ModuleList(DecoderLayer(*one, later) for _ in range(size.layers))
         self.out = silent(size.width, shape.services * shape.outputs)
 

@@ -20,6 +20,7 @@ from odflow.forecast.rivals import (
     SingleTask,
     STAEformer,
     Transformer,
+    graph,
     parameter_count,
 )
 from odflow.forecast.rivals.head import Rival
@@ -281,3 +282,11 @@ def test_seasonally_adjusted(make: Network) -> None:
     network = built(make, size=size)
     raised = inputs._replace(values=(inputs.values + 3.0) * inputs.known, seasonal=inputs.seasonal + 3.0)
     torch.testing.assert_close(forecast(network, raised), forecast(network, inputs) + 3.0, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("make", ON_GRAPHS, ids=lambda make: make.__name__)
+def test_sparse_and_dense_matrices_are_one(make: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, inputs = built(make), windows()
+    dense = forecast(network, inputs)
+    monkeypatch.setattr(graph, "_FEW", 4)
+    torch.testing.assert_close(forecast(network, inputs), dense)

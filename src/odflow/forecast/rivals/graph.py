@@ -1,7 +1,7 @@
-"""Means over each node's nearest others, as sparse matrices of nodes x nodes.
+"""Means over each node's nearest others, as matrices of nodes x nodes.
 
-They hold one number for each neighbour, so that time and memory grow with nodes times neighbours, never with the square
-of the nodes. What fills up a geometry has weight 0 and counts for nothing.
+Beyond some hundreds of nodes they are sparse: one number for each neighbour, so that time and memory grow with nodes
+times neighbours, not with the square of the nodes. What fills up a geometry has weight 0 and counts for nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from torch import Tensor
 from odflow.forecast.inputs import Geometry
 
 _TINY = 1e-12
+_FEW = 256  # nodes up to which dense matrices are the faster ones
 
 
 def near(geometry: Geometry) -> Tensor:
@@ -33,6 +34,8 @@ def back(geometry: Geometry) -> Tensor:
 
 def spread(matrix: Tensor, x: Tensor) -> Tensor:
     """Apply one of these to x, shape (..., N, W); the same shape."""
+    if not matrix.is_sparse:
+        return matrix @ x
     rows = x.movedim(-2, 0)
     mixed = torch.sparse.mm(matrix, rows.flatten(1))
     return mixed.view(rows.shape).movedim(0, -2)
@@ -49,4 +52,5 @@ def _starts(ends: Tensor) -> Tensor:
 
 def _sparse(rows: Tensor, columns: Tensor, values: Tensor, nodes: int) -> Tensor:
     places = torch.stack([rows, columns])
-    return torch.sparse_coo_tensor(places, values, (nodes, nodes), check_invariants=False).coalesce()
+    matrix = torch.sparse_coo_tensor(places, values, (nodes, nodes), check_invariants=False).coalesce()
+    return matrix if nodes > _FEW else matrix.to_dense()

@@ -143,7 +143,7 @@ class HistoryEstimator(Estimator):
     def _remember(self, history: History, mean: Floats) -> None:
         self.mean_, self.nodes_, self.end_ = mean, history.nodes, history.end
 
-    def _columns(self, routing: Routing) -> NDArray[np.int64]:
+    def _columns(self, routing: Routing | RoutingEpochs) -> NDArray[np.int64]:
         """Where each OD column of `routing` is in what was learnt.
 
         Raises

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -12,11 +12,13 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_array
 from scipy.stats import gamma
 
-from odflow.errors import NotFittedError, UsageError
+from odflow import labels
+from odflow.errors import DataError, NotFittedError, UsageError
 from odflow.estimate.base import HistoryEstimator, Posterior, with_dim
+from odflow.estimate.calibration import Calibration, Tried, calibrated, folds
 from odflow.estimate.checks import check_counts, check_probabilities, check_shares
 from odflow.estimate.meet import meet_loads
-from odflow.estimate.observe import Observed
+from odflow.estimate.observe import Observed, noise_like
 from odflow.estimate.priors import History, Spread, recency_mean, recency_weights, week_spread
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ class GaussianPosterior(HistoryEstimator, Posterior):
     rank: int = 256
     sweeps: int = 50
     spread_: Spread | None = field(default=None, init=False, repr=False)
+    calibration_: Calibration | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_shares(correlation=self.correlation, pooling=self.pooling, floor=self.floor)
@@ -103,7 +106,68 @@ class GaussianPosterior(HistoryEstimator, Posterior):
             rank=self.rank,
         )
         self._remember(past, mean)
+        self.calibration_ = None
         return self
+
+    def calibrate(
+        self,
+        history: xr.DataArray,
+        routing: Routing | RoutingEpochs,
+        *,
+        weeks: int = 20,
+        snapshots: int = 200,
+        seed: int = 0,
+    ) -> Self:
+        """Make quantiles hold what they say, by back-tests inside the history; after :meth:`fit`.
+
+        Each of the last weeks (of less than two weeks the second half) is estimated from what is before it, from its
+        link loads. How far off the truth was, in this estimator's own standard deviations, by size of the flow, gives
+        the quantiles from then on. Errors weigh the more, the more alike the surprise was: how far loads are from what
+        the prior expects, in units of its spread.
+
+        Parameters
+        ----------
+        history : DataArray (time, origin, destination)
+            As for :meth:`fit`.
+        routing : Routing or RoutingEpochs
+        weeks : int
+            At most so many back-tests.
+        snapshots : int
+            Of each, evenly spread.
+        seed : int
+            Of the noise on the loads, where the estimator is told that there is some.
+
+        Raises
+        ------
+        NotFittedError
+            Before :meth:`fit`.
+        DataError, LabelError, UnitError
+            If the history does not fit the routing or is too short.
+        """
+        check_counts(weeks=weeks, snapshots=snapshots)
+        mean, columns, rng = self._fitted_mean(), self._columns(routing), np.random.default_rng(seed)
+        tried = []
+        for past, now in folds(history, weeks, snapshots):
+            complete = now[np.isfinite(now.values).all(axis=(1, 2))]
+            if len(complete):
+                tried.append(replace(self).fit(past)._tried(complete, routing, rng))
+        if not tried:
+            raise DataError("the history has no complete TM to try the estimator on")
+        self.calibration_ = calibrated(tried, mean[columns]).select(np.argsort(columns))
+        return self
+
+    def _tried(self, truth: xr.DataArray, routing: Routing | RoutingEpochs, rng: np.random.Generator) -> Tried:
+        surprise: list[Floats] = []
+
+        def solve(observed: Observed) -> Floats:
+            x, variance = self._moments(observed)
+            surprise.append(self._surprise(observed))
+            return np.stack([x, np.sqrt(variance)])
+
+        loads = noise_like(routing.loads(truth), self.noise, rng) if self.noise else routing.loads(truth)
+        x, spread = self._over_blocks(loads, routing, None, 0.0, solve)
+        mean = self._fitted_mean()[self._columns(routing)]
+        return Tried(labels.flat(truth, routing.nodes), x, spread, np.concatenate(surprise), mean)
 
     def quantiles(
         self,
@@ -116,8 +180,8 @@ class GaussianPosterior(HistoryEstimator, Posterior):
     ) -> xr.DataArray:
         """Marginal quantiles of every demand.
 
-        Each marginal is a gamma distribution with the estimate as mean and the posterior variance,
-        so that quantiles are never negative.
+        Each marginal is a gamma distribution with the estimate as mean and the posterior variance, so that quantiles
+        are never negative; after :meth:`calibrate` it is stretched to what back-tests have shown.
 
         Returns
         -------
@@ -127,7 +191,10 @@ class GaussianPosterior(HistoryEstimator, Posterior):
 
         def solve(observed: Observed) -> Floats:
             x, variance = self._moments(observed)
-            return np.stack([_gamma_quantile(q, x, variance) for q in p])
+            if self.calibration_ is None:
+                return np.stack([_gamma_quantile(q, x, variance) for q in p])
+            calibration = self.calibration_.select(self._columns(observed.system.routing))
+            return calibration.quantiles(x, np.sqrt(variance), self._surprise(observed), p)
 
         values = self._over_blocks(loads, routing, known, known_error, solve)
         return with_dim(values, "quantile", p, loads, routing, self._attrs(loads))
@@ -217,6 +284,15 @@ class GaussianPosterior(HistoryEstimator, Posterior):
             trace = 1e-9 * part.diagonal() + 1e-12 * part.diagonal().max() + 1e-300
             part[np.diag_indices_from(part)] += (error * expected)[rows] ** 2 + trace
             yield times, _Gain(rows, csr_array(A[rows]), spread, loadings[rows], cho_factor(part, lower=True))
+
+    def _surprise(self, observed: Observed) -> Floats:
+        """Logarithm of the mean square of what loads have that was not expected, whitened; shape (T,)."""
+        out = np.zeros(len(observed))
+        innovation = observed.values - observed.system.matrix @ self._mean(observed)
+        for times, gain in self._gains(observed):
+            part = innovation[np.ix_(times, gain.rows)]
+            out[times] = (part * cho_solve(gain.factor, part.T).T).mean(axis=1)
+        return np.log(np.maximum(out, 1e-12))
 
     def _posterior_variance(self, observed: Observed) -> Floats:
         spread = self._spread(observed)

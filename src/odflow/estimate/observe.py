@@ -164,6 +164,12 @@ def observe(
         yield span, Observed(system, np.hstack([values, demands[span][:, columns]]), error)
 
 
+def noise_like(loads: xr.DataArray, noise: Noise, rng: np.random.Generator) -> xr.DataArray:
+    """Loads with lognormal errors of mean one and this relative size."""
+    sigma = _link_errors(noise, tuple(str(link) for link in loads["link"].values))
+    return loads.copy(data=loads.values * np.exp(sigma * rng.standard_normal(loads.shape) - sigma**2 / 2))
+
+
 def _link_errors(noise: Noise, links: tuple[str, ...]) -> Floats:
     check_noise(noise)
     if not isinstance(noise, Mapping):

@@ -11,6 +11,7 @@ import numpy as np
 
 from odflow.errors import FormatError, NotFittedError, OdflowError
 from odflow.estimate.base import Estimator, HistoryEstimator
+from odflow.estimate.calibration import Calibration
 from odflow.estimate.checks import check_noise
 from odflow.estimate.gaussian import GaussianPosterior
 from odflow.estimate.gravity import Gravity, Tomogravity
@@ -30,6 +31,7 @@ _CLASSICAL: dict[str, type[Estimator]] = {
 }
 _GENERATIVE = ("DDPMTME", "VAETME", "WGANTME")
 _FORECASTER = "SimMSTNet"
+_CALIBRATION = "calibration."
 
 
 def save(estimator: Estimator, path: str | Path) -> None:
@@ -53,6 +55,9 @@ def save(estimator: Estimator, path: str | Path) -> None:
         tensors["mean"] = estimator.mean_
     if isinstance(estimator, GaussianPosterior) and estimator.spread_ is not None:
         tensors |= {"factors": estimator.spread_.factors, "own": estimator.spread_.own}
+        if estimator.calibration_ is not None:
+            parts = fields(estimator.calibration_)
+            tensors |= {f"{_CALIBRATION}{f.name}": getattr(estimator.calibration_, f.name) for f in parts}
     write_model(path, ModelFile(type(estimator).__name__, header, tensors))
 
 
@@ -117,7 +122,11 @@ def _classical(model: ModelFile) -> Estimator:
         flows = len(estimator.nodes_) ** 2
         if estimator.spread_.factors.shape[:-1] != (flows,) or estimator.spread_.own.shape != (flows,):
             raise OdflowError("covariance and nodes do not fit each other")
+        if f"{_CALIBRATION}group" in tensors:
+            estimator.calibration_ = Calibration(*(tensors[f"{_CALIBRATION}{f.name}"] for f in fields(Calibration)))
+            if estimator.calibration_.group.shape != (flows,):
+                raise OdflowError("calibration and nodes do not fit each other")
     for name, tensor in tensors.items():
-        if name != "factors" and (tensor < 0).any():
+        if name != "factors" and not name.startswith(_CALIBRATION) and (tensor < 0).any():
             raise OdflowError(f"'{name}' holds values that are negative or not finite; save the model again")
     return estimator

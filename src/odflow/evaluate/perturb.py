@@ -7,6 +7,7 @@ import xarray as xr
 
 from odflow import labels
 from odflow.errors import UsageError
+from odflow.estimate.observe import noise_like
 
 
 def noisy(loads: xr.DataArray, sigma: float, *, seed: int) -> xr.DataArray:
@@ -32,8 +33,7 @@ def noisy(loads: xr.DataArray, sigma: float, *, seed: int) -> xr.DataArray:
     checked = labels.check_loads(loads)
     if sigma == 0:
         return checked
-    normal = np.random.default_rng([seed, 0]).standard_normal(checked.shape)
-    return checked.copy(data=checked.values * np.exp(sigma * normal - sigma**2 / 2))
+    return noise_like(checked, sigma, np.random.default_rng([seed, 0]))
 
 
 def without_counters(loads: xr.DataArray, fraction: float, *, seed: int) -> xr.DataArray:

@@ -29,6 +29,8 @@ _HOMES = {
     "KLProjection": "odflow.estimate",
     "GaussianPosterior": "odflow.estimate",
     "StudentTPosterior": "odflow.estimate",
+    "StackedEstimator": "odflow.estimate",
+    "StackConfig": "odflow.estimate",
     "DDPMTME": "odflow.estimate",
     "VAETME": "odflow.estimate",
     "WGANTME": "odflow.estimate",
@@ -92,6 +94,8 @@ if TYPE_CHECKING:
     from odflow.estimate import Gravity as Gravity
     from odflow.estimate import InversionConfig as InversionConfig
     from odflow.estimate import KLProjection as KLProjection
+    from odflow.estimate import StackConfig as StackConfig
+    from odflow.estimate import StackedEstimator as StackedEstimator
     from odflow.estimate import StudentTPosterior as StudentTPosterior
     from odflow.estimate import Tomogravity as Tomogravity
     from odflow.estimate import load as load

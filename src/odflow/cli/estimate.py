@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from odflow.estimate.base import Estimator
 
-Method = Literal["gravity", "tomogravity", "kl", "gaussian", "student-t", "ddpm-tme", "vae-tme", "wgan-tme"]
-POSTERIORS = ("gaussian", "student-t")
+Method = Literal["gravity", "tomogravity", "kl", "gaussian", "student-t", "stack", "ddpm-tme", "vae-tme", "wgan-tme"]
+POSTERIORS = ("gaussian", "student-t", "stack")
 LEARNED = {"ddpm-tme": "DDPMTME", "vae-tme": "VAETME", "wgan-tme": "WGANTME"}
 
 
@@ -77,7 +77,9 @@ def estimate(
         `gravity`: proportional to what enters and leaves. `tomogravity`: gravity, then weighted least squares.
         `kl`: minimum relative entropy to the mean of the history, or to gravity. `gaussian`: mean and covariance of
         the history given the loads; also yields quantiles. `student-t`: the same with heavy tails, each flow may
-        spike; more accurate, and slower by a few milliseconds for each interval. `ddpm-tme`, `vae-tme`, `wgan-tme`:
+        spike; more accurate, and slower by a few milliseconds for each interval. `stack`: the mean of small networks
+        that learn from back-tests inside the history which of these and other estimates to trust; the most accurate
+        one (minutes, three weeks of history, needs torch). `ddpm-tme`, `vae-tme`, `wgan-tme`:
         what a generator of traffic matrices, trained on the history, would draw to explain the loads (minutes to
         hours, needs torch).
     own : bool
@@ -116,7 +118,7 @@ def estimate(
     past = None if history is None else read_demands(history, unit=history_unit, progress=console.progress)
     extra = None if known is None else read_demands(known, unit=history_unit, progress=console.progress)
     with _heard() as warned:
-        if method in LEARNED and past is not None:
+        if method in (*LEARNED, "stack") and past is not None:
             _rehearse(measured, path, past, extra, known_error, noise)
         estimator = search.of(_fitted(model, method, noise, past, path, console))
         _check_abilities(estimator, quantiles, own)
@@ -186,7 +188,7 @@ def _check_options(
     if own and model is None and method not in LEARNED:
         raise UsageError(f"--own is for estimates of generators; use --method {', '.join(LEARNED)} or --model")
     if quantiles and model is None and (method or ("gaussian" if history else "kl")) not in POSTERIORS:
-        raise UsageError("only --method gaussian and student-t give quantiles; they need --history")
+        raise UsageError("only --method gaussian, student-t and stack give quantiles; they need --history")
     if quantiles:
         from odflow.estimate.checks import check_probabilities
 
@@ -258,6 +260,14 @@ def _fitted(
         )
         with console.bar("training") as progress:
             return learner.fit(history, routing, progress=progress, command=command_line())
+    if name == "stack":
+        stacked = of.StackedEstimator(noise=noise or 0.0)
+        console.say(
+            "training first; to do it once only: odflow fit stack --history ... --network ... -o model.safetensors, "
+            "then --model model.safetensors"
+        )
+        with console.bar("training") as progress:
+            return stacked.fit(history, routing, progress=progress)
     makers: dict[str, type[Estimator]] = {
         "gravity": of.Gravity,
         "tomogravity": of.Tomogravity,

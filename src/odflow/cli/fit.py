@@ -40,14 +40,15 @@ LEARNED = {
     "vae-tme": ("vae_tme", "The same with a variational autoencoder."),
     "wgan-tme": ("wgan_tme", "The same with a Wasserstein GAN."),
 }
+STACK = "The mean of small networks that learn from back-tests which of several estimates to trust; minutes."
 FORECASTERS = {
     "mstnet": ("mstnet", "Sim-MSTNet, a forecaster of demands or cells that has learnt from simulated networks."),
 }
 HELP = """Learn from past traffic matrices, and write what was learnt to a file.
 
 `odflow estimate --model FILE` estimates with any of them, `odflow sample FILE` draws from the generators. `gaussian`,
-`student-t` and `kl` take a second, and a recent history makes them as good as any; the others train for minutes to
-hours and need torch. `odflow forecast --model FILE` forecasts with `mstnet`.
+`student-t` and `kl` take a second and a recent history is all they need; the others train for minutes to hours and
+need torch. The most accurate one is `stack`. `odflow forecast --model FILE` forecasts with `mstnet`.
 """
 EXAMPLES = """For example:
 
@@ -105,6 +106,7 @@ def fit(group: Group) -> App:
     estimators, generators = Group("Estimators", sort_key=1), Group("Generators", sort_key=2)
     for name, (kind, text) in CLASSICAL.items():
         app.command(_classical(kind), name=name, help=text, group=estimators, help_epilogue="")
+    app.command("odflow.cli.fit_stack:stack", name="stack", help=STACK, group=estimators, help_epilogue="")
     for name, (function, text) in LEARNED.items():
         part = estimators if name.endswith("-tme") else generators
         # their options are the fields of configurations that need torch
@@ -142,7 +144,7 @@ def _classical(kind: str) -> Callable[..., None]:
         past = read_history(history, history_unit, weeks, console)
         estimator = getattr(of, kind)(noise=noise).fit(past)
         estimator.save(output)
-        _say(console, output, estimator, past, [])
+        say(console, output, estimator, past, [])
 
     return command
 
@@ -178,7 +180,7 @@ def train(learner: Learner, files: Files) -> None:
     about = provenance(learner)
     losses = ", ".join(f"{name} {value:.3g}" for name, value in about["losses"].items())
     trained = f"{about['steps']:,} steps in {duration(about['seconds'])}"
-    _say(console, files.output, learner, past, [("training", trained), ("last losses", losses)])
+    say(console, files.output, learner, past, [("training", trained), ("last losses", losses)])
 
 
 def provenance(learner: Learner) -> dict[str, Any]:
@@ -219,7 +221,8 @@ def kept(checkpoint: Path, began: bool) -> Iterator[None]:
         raise
 
 
-def _say(console: Console, output: Path, learner: Any, past: xr.DataArray, more: list[tuple[str, str]]) -> None:
+def say(console: Console, output: Path, learner: Any, past: xr.DataArray, more: list[tuple[str, str]]) -> None:
+    """What was learnt from what, and how to use it."""
     from odflow.cli.summary import when
 
     nodes, intervals = past.sizes["origin"], past.sizes["time"]

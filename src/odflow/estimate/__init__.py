@@ -17,10 +17,14 @@ from odflow.lazy import from_torch
 if TYPE_CHECKING:
     from odflow.estimate.generative import DDPMTME, VAETME, WGANTME
     from odflow.estimate.inversion import InversionConfig
+    from odflow.estimate.stack_network import StackConfig
+    from odflow.estimate.stacked import StackedEstimator
 
 _NEED_TORCH = {
     "DDPMTME": "odflow.estimate.generative",
     "InversionConfig": "odflow.estimate.inversion",
+    "StackConfig": "odflow.estimate.stack_network",
+    "StackedEstimator": "odflow.estimate.stacked",
     "VAETME": "odflow.estimate.generative",
     "WGANTME": "odflow.estimate.generative",
 }
@@ -36,6 +40,8 @@ __all__ = [
     "KLProjection",
     "Posterior",
     "Reconciliation",
+    "StackConfig",
+    "StackedEstimator",
     "StudentTPosterior",
     "Tomogravity",
     "load",

@@ -125,11 +125,11 @@ def consistent(observed: Observed, expected: Floats | None = None) -> tuple[Obse
     if not broken.any():
         return observed, suspect
     rows = np.flatnonzero(broken)
-    part = Observed(observed.system, observed.values[rows], observed.error)
+    part = Observed(observed.system, observed.values[rows], observed.error, observed.time[rows])
     suspect[rows] = _find_suspects(part, balances, expected)
     values = np.where(suspect, np.nan, observed.values)
     if observed.exact:
-        part = Observed(observed.system, values[rows], observed.error)
+        part = Observed(observed.system, values[rows], observed.error, observed.time[rows])
         repaired = _least_squares(part)
         # a value that had to be dropped stays out; the projection finds it
         values[rows] = np.where(np.isnan(part.values), np.nan, repaired)
@@ -232,7 +232,7 @@ def _find_suspects(observed: Observed, balances: csr_array, expected: Floats | N
     values = observed.values.copy()
     todo = np.arange(len(values))
     for _ in range(_MOST_SUSPECTS):
-        part = Observed(observed.system, values[todo], observed.error)
+        part = Observed(observed.system, values[todo], observed.error, observed.time[todo])
         score, correction = _normalised(part, balances)
         hit = score.max(axis=1) > _threshold(part, balances)
         if not hit.any():

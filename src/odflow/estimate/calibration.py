@@ -150,8 +150,21 @@ def _weighted(errors: Floats, weight: Floats) -> Floats:
     return np.asarray(np.interp(LEVELS, (mass - mass[0] / 2) / mass[-1], errors[there][order]))
 
 
-def folds(history: xr.DataArray, most: int, snapshots: int) -> Iterator[tuple[xr.DataArray, xr.DataArray]]:
-    """Back-tests inside a history: what is known, and what to estimate; weeks, or halves of less than two weeks.
+def folds(
+    history: xr.DataArray, most: int, snapshots: int, parts: int = 2, overlapping: int = 1
+) -> Iterator[tuple[xr.DataArray, xr.DataArray]]:
+    """Back-tests inside a history: what is known, and what to estimate; the latest first.
+
+    Parameters
+    ----------
+    history : DataArray (time, origin, destination)
+    most : int
+        Back-tests.
+    snapshots : int
+        Of each to estimate, evenly spread over a week, or over one of so many `parts` of a shorter history.
+    parts : int
+    overlapping : int
+        One begins so many times in such a span.
 
     Raises
     ------
@@ -160,16 +173,17 @@ def folds(history: xr.DataArray, most: int, snapshots: int) -> Iterator[tuple[xr
     """
     times = history["time"].values
     end = times[-1] + (times[-1] - times[-2] if len(times) > 1 else np.timedelta64(0))
-    length = min(_WEEK, (end - times[0]) // 2)
+    length = min(_WEEK, (end - times[0]) // parts)
     found = 0
-    for k in range(1, most + 1):
-        first = end - k * length
+    for k in range(most):
+        first = end - length - k * (length // overlapping)
         past = np.flatnonzero(times < first)
         now = np.flatnonzero((times >= first) & (times < first + length))
         if len(past) < 2 or first - times[0] < length:
             break
         if len(now):
             found += 1
-            yield history[past], history[now[:: -(-len(now) // snapshots)]]
+            step = -(-len(now) // snapshots)
+            yield history[past], history[now[k % overlapping % step :: step]]
     if not found:
         raise DataError("the history is too short to try the estimator on; give two weeks of it, or two days at least")

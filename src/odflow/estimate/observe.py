@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from odflow.network.routing import Routing
 
     Floats = NDArray[np.float64]
+    Times = NDArray[np.datetime64]
 
 # relative error of the counter readings: one for all, or by link
 Noise = float | Mapping[str, float]
@@ -91,11 +92,13 @@ class Observed:
         bit/s; NaN = not measured.
     error : array, shape (T, rows) or (rows,)
         Relative standard error of each value; 0 = exact.
+    time : datetime64, shape (T,)
     """
 
     system: System
     values: Floats
     error: Floats
+    time: Times
 
     def __len__(self) -> int:
         return len(self.values)
@@ -110,10 +113,10 @@ class Observed:
         """Noise variance of each value, shape (T, rows), 0 where not measured."""
         return np.asarray((np.broadcast_to(self.error, self.values.shape) * np.nan_to_num(self.values)) ** 2)
 
-    def span(self, span: slice) -> Observed:
+    def span(self, span: slice | NDArray[np.bool_]) -> Observed:
         """The measurements of some of the times."""
         error = self.error if self.error.ndim == 1 else self.error[span]
-        return Observed(self.system, self.values[span], error)
+        return Observed(self.system, self.values[span], error, self.time[span])
 
     def with_values(self, values: Floats) -> Observed:
         """The same rows with other values."""
@@ -156,12 +159,12 @@ def observe(
     for span, part in routing.segments(times):
         values = checked.values[span]
         if demands is None:
-            yield span, Observed(System(part, np.empty(0, dtype=np.int64)), values, link_error)
+            yield span, Observed(System(part, np.empty(0, dtype=np.int64)), values, link_error, times[span])
             continue
         columns = np.flatnonzero(~np.isnan(demands[span]).all(axis=0))
         system = System(part, columns)
         error = np.concatenate([link_error, np.full(len(columns), known_error)])
-        yield span, Observed(system, np.hstack([values, demands[span][:, columns]]), error)
+        yield span, Observed(system, np.hstack([values, demands[span][:, columns]]), error, times[span])
 
 
 def noise_like(loads: xr.DataArray, noise: Noise, rng: np.random.Generator) -> xr.DataArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -71,11 +72,11 @@ def _pick(values: Floats, rows: NDArray[np.int64]) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """Past TMs, checked, with the age of each in seconds before the end of the history."""
+    """Past TMs, checked, with the age of each in seconds before the last one."""
 
     values: Floats
     nodes: tuple[str, ...]
-    age: Floats
+    time: NDArray[np.datetime64]
     end: np.datetime64
 
     @staticmethod
@@ -99,7 +100,12 @@ class History:
             raise DataError("history holds no traffic, every measured demand is 0; leave it out")
         times = labels.as_times(checked["time"].values)
         end = times[-1] + np.timedelta64(round(checked.attrs["interval_s"] * 1e9), "ns")
-        return History(values, nodes, (times[-1] - times) / np.timedelta64(1, "s"), end)
+        return History(values, nodes, times, end)
+
+    @cached_property
+    def age(self) -> Floats:
+        """Seconds, shape (T,); the last TM's is 0."""
+        return np.asarray((self.time[-1] - self.time) / np.timedelta64(1, "s"))
 
 
 def recency_weights(age: Floats, half_life: str | None, window: str | None) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,6 +31,7 @@ _CLASSICAL: dict[str, type[Estimator]] = {
     cls.__name__: cls for cls in (Gravity, Tomogravity, KLProjection, GaussianPosterior, StudentTPosterior)
 }
 _GENERATIVE = ("DDPMTME", "VAETME", "WGANTME")
+_STACKED = "StackedEstimator"
 _FORECASTER = "SimMSTNet"
 _CALIBRATION = "calibration."
 
@@ -49,16 +51,42 @@ def save(estimator: Estimator, path: str | Path) -> None:
     header: dict[str, Any] = {
         "parameters": {f.name: getattr(estimator, f.name) for f in fields(estimator) if f.init},
     }
-    tensors: dict[str, NDArray[np.float64]] = {}
     if isinstance(estimator, HistoryEstimator) and estimator.mean_ is not None:
         header |= {"nodes": estimator.nodes_, "history_end": str(estimator.end_)}
+    write_model(path, ModelFile(type(estimator).__name__, header, numbers_of(estimator)))
+
+
+def numbers_of(estimator: Estimator) -> dict[str, NDArray[Any]]:
+    """What a classical estimator has learnt, as arrays."""
+    tensors: dict[str, NDArray[Any]] = {}
+    if isinstance(estimator, HistoryEstimator) and estimator.mean_ is not None:
         tensors["mean"] = estimator.mean_
     if isinstance(estimator, GaussianPosterior) and estimator.spread_ is not None:
         tensors |= {"factors": estimator.spread_.factors, "own": estimator.spread_.own}
         if estimator.calibration_ is not None:
-            parts = fields(estimator.calibration_)
-            tensors |= {f"{_CALIBRATION}{f.name}": getattr(estimator.calibration_, f.name) for f in parts}
-    write_model(path, ModelFile(type(estimator).__name__, header, tensors))
+            tensors |= calibration_numbers(estimator.calibration_)
+    return tensors
+
+
+def calibration_numbers(calibration: Calibration) -> dict[str, NDArray[Any]]:
+    """A calibration as arrays."""
+    return {f"{_CALIBRATION}{f.name}": getattr(calibration, f.name) for f in fields(calibration)}
+
+
+def calibration_in(tensors: Mapping[str, NDArray[Any]], flows: int) -> Calibration | None:
+    """The calibration among arrays, if there is one.
+
+    Raises
+    ------
+    OdflowError
+        If it is of another number of flows.
+    """
+    if f"{_CALIBRATION}group" not in tensors:
+        return None
+    found = Calibration(*(tensors[f"{_CALIBRATION}{f.name}"] for f in fields(Calibration)))
+    if found.group.shape != (flows,) or found.floor.shape != (flows,):
+        raise OdflowError("calibration and nodes do not fit each other")
+    return found
 
 
 def load(path: str | Path) -> Any:
@@ -79,7 +107,7 @@ def load(path: str | Path) -> Any:
         If the model needs torch and it is not installed.
     """
     model = read_model(path)
-    if model.kind in (*_GENERATORS, *_GENERATIVE, _FORECASTER) and not find_spec("torch"):
+    if model.kind in (*_GENERATORS, *_GENERATIVE, _STACKED, _FORECASTER) and not find_spec("torch"):
         raise needs_torch(f"{path}: {model.kind}")
     try:
         return _restored(model)
@@ -94,6 +122,10 @@ def _restored(model: ModelFile) -> Any:
         return _classical(model)
     if model.kind in _GENERATORS:
         return load_generator(model)
+    if model.kind == _STACKED:
+        from odflow.estimate.stacked import StackedEstimator
+
+        return StackedEstimator.restore(model)
     if model.kind in _GENERATIVE:
         from odflow.estimate.generative import restore
 
@@ -111,22 +143,28 @@ def _classical(model: ModelFile) -> Estimator:
     header, tensors = model.header, model.tensors
     estimator = _CLASSICAL[model.kind](**header["parameters"])
     check_noise(estimator.noise)
-    if isinstance(estimator, HistoryEstimator) and "mean" in tensors:
-        estimator.mean_ = tensors["mean"]
-        estimator.nodes_ = tuple(header["nodes"])
-        estimator.end_ = np.datetime64(header["history_end"])
-        if estimator.mean_.shape != (len(estimator.nodes_) ** 2,):
-            raise OdflowError("mean and nodes do not fit each other")
+    if isinstance(estimator, GaussianPosterior) or (isinstance(estimator, HistoryEstimator) and "mean" in tensors):
+        remember(estimator, tensors, header["nodes"], header["history_end"])
+    return estimator
+
+
+def remember(estimator: HistoryEstimator, tensors: Mapping[str, NDArray[Any]], nodes: Sequence[str], end: str) -> None:
+    """Give a classical estimator back what :func:`numbers_of` has taken down.
+
+    Raises
+    ------
+    OdflowError
+        If arrays do not fit each other or the nodes.
+    """
+    estimator.mean_, estimator.nodes_, estimator.end_ = tensors["mean"], tuple(nodes), np.datetime64(end)
+    flows = len(estimator.nodes_) ** 2
+    if estimator.mean_.shape != (flows,):
+        raise OdflowError("mean and nodes do not fit each other")
     if isinstance(estimator, GaussianPosterior):
         estimator.spread_ = Spread(tensors["factors"], tensors["own"])
-        flows = len(estimator.nodes_) ** 2
         if estimator.spread_.factors.shape[:-1] != (flows,) or estimator.spread_.own.shape != (flows,):
             raise OdflowError("covariance and nodes do not fit each other")
-        if f"{_CALIBRATION}group" in tensors:
-            estimator.calibration_ = Calibration(*(tensors[f"{_CALIBRATION}{f.name}"] for f in fields(Calibration)))
-            if estimator.calibration_.group.shape != (flows,):
-                raise OdflowError("calibration and nodes do not fit each other")
-    for name, tensor in tensors.items():
-        if name != "factors" and not name.startswith(_CALIBRATION) and (tensor < 0).any():
+        estimator.calibration_ = calibration_in(tensors, flows)
+    for name in ("mean", "own"):
+        if name in tensors and (tensors[name] < 0).any():
             raise OdflowError(f"'{name}' holds values that are negative or not finite; save the model again")
-    return estimator

@@ -27,6 +27,22 @@ _BURN_IN = 10
 _COLUMNS = 4096
 
 
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """What a :class:`StudentTPosterior` makes of a block.
+
+    Parameters
+    ----------
+    estimate, variance : array, shape (T, flows)
+    scale : array, shape (T, flows)
+        tau of each flow and snapshot.
+    """
+
+    estimate: Floats
+    variance: Floats
+    scale: Floats
+
+
 @dataclass(kw_only=True, eq=False)
 class StudentTPosterior(GaussianPosterior):
     """Student-t prior from recent history, conditioned on the loads, kept non-negative and projected.
@@ -61,19 +77,25 @@ class StudentTPosterior(GaussianPosterior):
         if not self.freedom > 0:
             raise UsageError(f"freedom is {self.freedom}, expected more than 0")
 
+    def looked(self, observed: Observed) -> Looked:
+        """Estimates of a block with their variances and the scales that were found."""
+        parts = []
+        for mixture in self._mixtures(observed):
+            own = self._own(mixture)
+            parts.append((mixture.moved(own), mixture.variance(own), own))
+        moved, variance, own = (np.concatenate(part) for part in zip(*parts, strict=True))
+        mean = self._mean(observed)
+        least = np.maximum(self._spread(observed).own, np.finfo(float).tiny)
+        return Looked(self._finish(mean + moved, mean, observed), variance, own / least)
+
     def _solve(self, observed: Observed) -> Floats:
         parts = [mixture.moved(self._own(mixture)) for mixture in self._mixtures(observed)]
         mean = self._mean(observed)
         return self._finish(mean + np.concatenate(parts), mean, observed)
 
     def _moments(self, observed: Observed) -> tuple[Floats, Floats]:
-        moved, variance = [], []
-        for mixture in self._mixtures(observed):
-            own = self._own(mixture)
-            moved.append(mixture.moved(own))
-            variance.append(mixture.variance(own))
-        mean = self._mean(observed)
-        return self._finish(mean + np.concatenate(moved), mean, observed), np.concatenate(variance)
+        looked = self.looked(observed)
+        return looked.estimate, looked.variance
 
     def _draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
         """Gibbs sampling, in turn of flows given their scales and of scales given the flows."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from odflow.evaluate.estimation_result import EstimationResult, MethodRow, Split
 from odflow.evaluate.learned import LEARNED, STAGES, learned_estimator, learned_words, timed_stages, training_history
 from odflow.evaluate.measure import peak_mib, reset_peak
 from odflow.evaluate.perturb import noisy, without_counters
-from odflow.evaluate.protocol import METHODS, Method, method_named, named_dataset
+from odflow.evaluate.protocol import METHODS, STACK, Method, method_named, named_dataset
 from odflow.evaluate.published import published
 from odflow.evaluate.report import command_line, provenance
 from odflow.evaluate.scores import mean_score, score
@@ -85,7 +85,7 @@ class EstimationBenchmark:
 
     def __post_init__(self) -> None:
         if not self.methods:
-            raise UsageError(f"no method to compare; choose from {', '.join((*METHODS, *LEARNED))}")
+            raise UsageError(f"no method to compare; choose from {', '.join((*METHODS, STACK, *LEARNED))}")
         for name in self.methods:
             if name not in LEARNED:
                 method_named(name, 0.0)
@@ -156,6 +156,9 @@ def run(
             progress(name)
         if name in LEARNED:
             rows += _run_learned(name, config, train, truth, given, data, progress)
+        elif name == STACK:
+            methods = [method_named(name, config.told_noise, seed) for seed in config.seeds]
+            rows.append(_mean_row([_run_method(one, train, truth, given, data, warm=False) for one in methods]))
         else:
             rows.append(_run_method(method_named(name, config.told_noise), train, truth, given, data))
     command = command_line("estimation", config) if dataset is None else f"{__name__}.run({config}, dataset=...)"
@@ -176,14 +179,15 @@ def loads_of(truth: xr.DataArray, config: EstimationBenchmark, data: Dataset) ->
 
 
 def _run_method(
-    method: Method, train: xr.DataArray, truth: xr.DataArray, loads: xr.DataArray, data: Dataset
+    method: Method, train: xr.DataArray, truth: xr.DataArray, loads: xr.DataArray, data: Dataset, warm: bool = True
 ) -> MethodRow:
     estimator, routing = method.estimator, data.routing
     history = method.history(train, truth)
     with warnings.catch_warnings():
         # noise was added on purpose
         warnings.simplefilter("ignore", InconsistentLoadsWarning)
-        estimator.fit(history=history, routing=routing).estimate(loads.isel(time=[0]), routing)
+        if warm:
+            estimator.fit(history=history, routing=routing).estimate(loads.isel(time=[0]), routing)
         told = reset_peak()
         start = time.perf_counter()
         estimator.fit(history=history, routing=routing)
@@ -193,6 +197,19 @@ def _run_method(
     peak = peak_mib() if told else float("nan")
     found = score(truth, estimate, loads=loads, routing=routing)
     return MethodRow(method.name, method.words, method.kind, found, fitted - start, done - fitted, peak)
+
+
+def _mean_row(rows: list[MethodRow]) -> MethodRow:
+    """Of one method, over seeds."""
+    scores = tuple(row.score for row in rows)
+    return replace(
+        rows[0],
+        score=mean_score(scores),
+        by_seed=scores,
+        fit_s=fmean(row.fit_s for row in rows),
+        estimate_s=fmean(row.estimate_s for row in rows),
+        peak_mib=max(row.peak_mib for row in rows),
+    )
 
 
 def _run_learned(

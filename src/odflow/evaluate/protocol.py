@@ -41,6 +41,7 @@ METHODS = (
     "oracle:test-mean+kl",
     "oracle:previous+kl",
 )
+STACK = "stack"
 # the protocol counts weeks in rows, over gaps
 _LAST_WEEK = "the last week of history (seven days' worth of intervals)"
 
@@ -88,7 +89,7 @@ class Method:
                 return xr.concat([train.isel(time=[-1]), test], "time", combine_attrs="override")
 
 
-def method_named(name: str, noise: float) -> Method:
+def method_named(name: str, noise: float, seed: int = 0) -> Method:
     """The method of a name, told that loads have this relative error.
 
     Raises
@@ -123,6 +124,11 @@ def method_named(name: str, noise: float) -> Method:
         case "student-t":
             words = "the same with heavy tails, a scale for each flow and interval; all defaults"
             return Method(name, words, StudentTPosterior(noise=noise))
+        case "stack":
+            from odflow.estimate import StackConfig, StackedEstimator
+
+            words = "what small networks, shared by all flows, make of these estimates; learnt from back-tests"
+            return Method(name, words, StackedEstimator(noise=noise, config=StackConfig(seed=seed)))
         case "oracle:test-mean+kl":
             words = "true mean TM of the test part, KL projection"
             return Method(name, words, _mean_kl(noise), "test mean")
@@ -130,7 +136,7 @@ def method_named(name: str, noise: float) -> Method:
             words = "true TM of the previous interval, KL projection"
             return Method(name, words, PreviousProjection(prior="history", noise=noise), "previous")
         case _:
-            raise UsageError(f"unknown method '{name}'; methods are {', '.join((*METHODS, *LEARNED))}")
+            raise UsageError(f"unknown method '{name}'; methods are {', '.join((*METHODS, STACK, *LEARNED))}")
 
 
 def _mean_kl(noise: float) -> KLProjection:

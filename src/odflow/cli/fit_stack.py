@@ -1,0 +1,75 @@
+"""``odflow fit stack``; loaded on use, for it needs torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter, validators
+
+import odflow.cli.options as opt
+from odflow.cli.console import Console
+from odflow.cli.fit import Flat, History, HistoryUnit, Training, Weeks, checkpoint_of, kept, read_history, say
+from odflow.cli.inputs import check_output, open_routing
+from odflow.errors import UsageError
+from odflow.estimate import StackConfig, StackedEstimator
+from odflow.estimate.stacked import member_file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """What is read and written.
+
+    Parameters
+    ----------
+    members : int
+        Networks to take the mean of; each has not seen some of the weeks, which say how far off it is.
+    noise : float
+        Relative error of the loads; 0.01 is a good start for polled counters.
+    resume : bool
+        Go on with the training that was interrupted or killed, from its checkpoints beside the output.
+    """
+
+    history: History
+    output: opt.Output
+    network: opt.NetworkFile = None
+    routing: opt.RoutingFile = None
+    metric: opt.Metric = "metric"
+    members: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 3
+    noise: float = 0.0
+    weeks: Weeks = None
+    history_unit: HistoryUnit = None
+    resume: bool = False
+    quiet: opt.Quiet = False
+    config: opt.Config = None
+
+    @property
+    def checkpoints(self) -> list[Path]:
+        """Where an unfinished training is kept."""
+        return [member_file(checkpoint_of(self.output), k) for k in range(self.members)]
+
+
+def stack(
+    *,
+    files: Annotated[Files, Flat],
+    training: Annotated[StackConfig, Training] = StackConfig(),  # noqa: B008  (frozen)
+) -> None:
+    """Train a StackedEstimator."""
+    console = Console(files.quiet)
+    check_output(files.output, (".safetensors",), [files.history, files.network, files.routing])
+    left = [path for path in files.checkpoints if path.exists()]
+    if left and not files.resume:
+        raise UsageError(
+            f"{left[0]} is left of a training that did not end: add --resume to go on with it, "
+            "or delete it to start over"
+        )
+    path = open_routing(files.network, files.routing, files.metric)
+    past = read_history(files.history, files.history_unit, files.weeks, console)
+    learner = StackedEstimator(members=files.members, config=training, noise=files.noise)
+    with kept(files.checkpoints[0], not left), console.bar("training") as progress:
+        learner.fit(past, path, checkpoint=checkpoint_of(files.output), resume=files.resume, progress=progress)
+        learner.save(files.output)
+    for file in files.checkpoints:
+        file.unlink(missing_ok=True)
+    say(console, files.output, learner, past, [("networks", f"{len(learner.networks_)} of {training.steps} steps")])

@@ -1,0 +1,178 @@
+"""Training the stack's network on back-tests inside a history (needs torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from odflow import labels
+from odflow.errors import DataError
+from odflow.estimate.calibration import folds
+from odflow.estimate.candidates import Candidates
+from odflow.estimate.observe import noise_like, observe
+from odflow.estimate.stack_network import Paths, Snapshots, StackConfig, StackNetwork, paths_of, snapshots_of
+from odflow.training.seeds import generator_of
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from odflow.estimate.candidates import Seen
+    from odflow.estimate.observe import Noise, Observed
+    from odflow.network.epochs import RoutingEpochs
+    from odflow.network.routing import Routing
+    from odflow.training.task import Update
+
+_PAST = np.timedelta64(28, "D")  # of history for each back-test
+_MOST, _PARTS, _OVERLAPPING = 400, 4, 7
+_FEWEST = 100  # snapshots
+_LEAST = 0.25  # of all back-tests for a member that leaves some out
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """Snapshots of a back-test under one routing, and what was really sent.
+
+    Parameters
+    ----------
+    observed : Observed
+    seen : Seen
+    snapshots : Snapshots
+    paths : Paths
+    truth : Tensor, shape (T, flows)
+        In shares of the traffic of each snapshot.
+    """
+
+    observed: Observed
+    seen: Seen
+    snapshots: Snapshots
+    paths: Paths
+    truth: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Lessons:
+    """Those of one back-test.
+
+    Parameters
+    ----------
+    candidates : Candidates
+        Fitted to what was known then.
+    truth : array, shape (T, flows)
+        bit/s.
+    parts : tuple of Lesson
+        By routing.
+    """
+
+    candidates: Candidates
+    truth: np.ndarray
+    parts: tuple[Lesson, ...]
+
+    @property
+    def first(self) -> np.datetime64:
+        """First time."""
+        return self.parts[0].observed.time[0]
+
+    @property
+    def last(self) -> np.datetime64:
+        """Last time."""
+        return self.parts[-1].observed.time[-1]
+
+
+def lessons_of(
+    history: xr.DataArray, routing: Routing | RoutingEpochs, config: StackConfig, noise: Noise = 0.0
+) -> list[Lessons]:
+    """Back-tests: weeks of a history, one from each day on, from what is before them; the latest first.
+
+    Raises
+    ------
+    DataError
+        If the history is too short, or has too few complete TMs.
+    """
+    rng, out = np.random.default_rng(config.seed), []
+    for past, now in folds(history, _MOST, config.snapshots, _PARTS, _OVERLAPPING):
+        complete = now[np.isfinite(now.values).all(axis=(1, 2))]
+        complete = complete[complete.values.sum(axis=(1, 2)) > 0]
+        if not len(complete):
+            continue
+        candidates = Candidates().fit(past[past["time"].values >= past["time"].values[-1] - _PAST])
+        loads = routing.loads(complete)
+        loads = noise_like(loads, noise, rng) if noise else loads
+        truth = labels.flat(complete, routing.nodes)
+        parts = []
+        for span, observed in observe(loads, routing, noise=noise):
+            seen = candidates.see(observed)
+            snapshots, unit = snapshots_of(seen, observed)
+            parts.append(
+                Lesson(observed, seen, snapshots, paths_of(observed), torch.from_numpy(truth[span] / unit).float())
+            )
+        out.append(Lessons(candidates, truth, tuple(parts)))
+    if len(out) < 2 or sum(len(one.truth) for one in out) < _FEWEST:
+        raise DataError("the history is too short to learn from back-tests of it; give three weeks of it or more")
+    return out
+
+
+def without_block(lessons: Sequence[Lessons], number: int, count: int) -> tuple[list[Lessons], list[Lessons]]:
+    """One of `count` spans of time, and all back-tests that share no time with it; of a short history all others."""
+    block = list(lessons[number * len(lessons) // count : (number + 1) * len(lessons) // count])
+    first, last = min(one.first for one in block), max(one.last for one in block)
+    apart = [one for one in lessons if one.last < first or one.first > last]
+    if len(apart) < _LEAST * len(lessons):
+        apart = [one for one in lessons if one not in block]
+    return block, apart
+
+
+class StackTask:
+    """What is learnt: least absolute errors of TMs that meet the loads, as shares of the traffic (TRE).
+
+    Parameters
+    ----------
+    network : StackNetwork
+    lessons : sequence of Lesson
+    config : StackConfig
+    """
+
+    def __init__(self, network: StackNetwork, lessons: Sequence[Lesson], config: StackConfig) -> None:
+        self.network, self.lessons = network, lessons
+        self.modules: dict[str, torch.nn.Module] = {"network": network}
+        adam = torch.optim.AdamW(
+            network.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
+        )
+        self.optimizers: dict[str, torch.optim.Optimizer] = {"network": adam}
+        self.data = torch.tensor([(k, t) for k, one in enumerate(lessons) for t in range(len(one.truth))])
+        values = torch.cat([one.snapshots.features.flatten(0, 1) for one in lessons])
+        network.mean.copy_(values.mean(0))
+        network.std.copy_(values.std(0).clamp(min=0.05))
+
+    def step(self, batch: Tensor, step: int, generator: torch.Generator, update: Update) -> dict[str, Tensor]:
+        """See :class:`odflow.training.task.Task`."""
+        with torch.random.fork_rng(devices=[]):  # for dropout, which draws from torch's global generator
+            torch.manual_seed(generator.initial_seed())
+            loss = self.errors(batch).mean()
+        update("network", loss)
+        return {"TRE": loss.detach()}
+
+    def errors(self, batch: Tensor) -> Tensor:
+        """TRE of snapshots, given as pairs of lesson and time."""
+        out = []
+        for k in batch[:, 0].unique().tolist():
+            lesson, rows = self.lessons[k], batch[batch[:, 0] == k, 1]
+            truth = lesson.truth[rows]
+            x = self.network(lesson.snapshots.take(rows), lesson.paths)
+            out.append((x - truth).abs().sum(1) / truth.sum(1))
+        return torch.cat(out)
+
+    def validate(self, data: Tensor, generator: torch.Generator) -> float:
+        """Mean TRE."""
+        return float(self.errors(data).mean())
+
+
+def fresh_network(config: StackConfig, member: int) -> StackNetwork:
+    """A network before training."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(generator_of(config.seed, member).initial_seed())
+        return StackNetwork(config)

@@ -12,11 +12,12 @@ import odflow.cli.options as opt
 from odflow.cli.console import Console
 from odflow.cli.inputs import ARRAYS, Missing, aligned, check_output, command_line, open_routing
 from odflow.cli.search import Options, Search
-from odflow.errors import OdflowWarning, UsageError
+from odflow.errors import DataError, OdflowWarning, UsageError
 
 if TYPE_CHECKING:
     import xarray as xr
 
+    from odflow.estimate import GaussianPosterior
     from odflow.estimate.base import Estimator
 
 Method = Literal["gravity", "tomogravity", "kl", "gaussian", "student-t", "stack", "ddpm-tme", "vae-tme", "wgan-tme"]
@@ -94,7 +95,8 @@ def estimate(
     missing : str
         What to do if a link of the routing has no loads: `raise`, or treat it as not measured (`nan`).
     quantiles : tuple of float
-        Levels to estimate as well, such as `.05,.5,.95`; `-o tm.nc` then comes with `tm.quantiles.nc`.
+        Levels to estimate as well, such as `.05,.5,.95`; `-o tm.nc` then comes with `tm.quantiles.nc`. Back-tests
+        inside the history make them hold what they say.
     save_model : Path
         Also write the fitted estimator (`.safetensors`).
     history_unit : str
@@ -105,6 +107,7 @@ def estimate(
         Largest flows to list.
     """
     from odflow.cli import summary
+    from odflow.estimate import GaussianPosterior
     from odflow.evaluate.scores import link_residuals
     from odflow.traffic.files import read_demands, read_loads, write
 
@@ -122,6 +125,8 @@ def estimate(
             _rehearse(measured, path, past, extra, known_error, noise)
         estimator = search.of(_fitted(model, method, noise, past, path, console))
         _check_abilities(estimator, quantiles, own)
+        if quantiles and past is not None and isinstance(estimator, GaussianPosterior):
+            _calibrate(estimator, past, path, console)
         matrices, change = _estimated(estimator, measured, path, extra, known_error, own, console)
         residual = link_residuals(matrices, measured, path)[0]
         summary.warn_of_age(matrices)
@@ -150,6 +155,14 @@ def _heard() -> Iterator[list[str]]:
         if issubclass(warning.category, OdflowWarning):
             texts.append(str(warning.message))
         warnings.warn(warning.message, stacklevel=3)
+
+
+def _calibrate(estimator: GaussianPosterior, history: xr.DataArray, routing: Any, console: Console) -> None:
+    """By back-tests inside the history, if it is long enough."""
+    try:
+        estimator.calibrate(history, routing)
+    except DataError as error:
+        console.say(f"quantiles are those of the model, not calibrated: {error}")
 
 
 def _quantiles(

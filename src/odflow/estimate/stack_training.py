@@ -158,11 +158,12 @@ class StackTask:
 
     def errors(self, batch: Tensor) -> Tensor:
         """TRE of snapshots, given as pairs of lesson and time."""
-        out = []
+        out, batch, device = [], batch.cpu(), self.network.mean.device
         for k in batch[:, 0].unique().tolist():
             lesson, rows = self.lessons[k], batch[batch[:, 0] == k, 1]
-            truth = lesson.truth[rows]
-            x = self.network(lesson.snapshots.take(rows), lesson.paths)
+            truth = lesson.truth[rows].to(device)
+            seen = Snapshots(*(part.to(device) for part in lesson.snapshots.take(rows)))
+            x = self.network(seen, Paths(*(part.to(device) for part in lesson.paths)))
             out.append((x - truth).abs().sum(1) / truth.sum(1))
         return torch.cat(out)
 

@@ -139,7 +139,7 @@ class StackedEstimator(HistoryEstimator, Posterior):
         network, config = fresh_network(self.config, number), replace(self.config, seed=self.config.seed + number)
         task = StackTask(network, [part for one in lessons for part in one.parts], config)
         train(task, task.data, config, progress=progress, **options)
-        return network
+        return network.cpu()
 
     def quantiles(
         self,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+import odflow as of
 from odflow import labels
 from odflow.errors import UsageError
 from odflow.estimate import KLProjection
@@ -272,3 +273,18 @@ def test_means_with_their_spread() -> None:
     assert spread([0.5]) == "0.500"
     assert spread([0.4, 0.6]) == "0.500 ± 0.141"
     assert spread([4e-6, 6e-6]) == "5.00e-06 ± 1e-06"
+
+
+def test_the_stack_has_a_mean_over_seeds(toy, monkeypatch):
+    stack_config = of.StackConfig
+    small = {"steps": 10, "snapshots": 8, "width": 8}
+    monkeypatch.setattr("odflow.estimate.StackConfig", lambda seed: stack_config(seed=seed, **small), raising=False)
+    (row,) = run(EstimationBenchmark(methods=("stack",), seeds=(4, 5)), dataset=toy).rows
+    loads = toy.routing.loads(toy.test)
+    errors = []
+    for seed in (4, 5):
+        ours = of.StackedEstimator(config=stack_config(seed=seed, **small)).fit(toy.train, toy.routing)
+        errors.append(float(tre(toy.test, ours.estimate(loads, toy.routing)).mean()))
+    assert [score.all.tre.mean for score in row.by_seed] == pytest.approx(errors)
+    assert row.score.all.tre.mean == pytest.approx(np.mean(errors))
+    assert errors[0] != errors[1]

@@ -106,7 +106,7 @@ def test_learns_a_few_windows_by_heart(make: Network) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "steps"), [(ConvLSTM, 200), (STGCN, 100), (DCRNN, 100), (MTTC, 200), (ASTMTL, 600)], ids=lambda x: str(x)
+    ("make", "steps"), [(ConvLSTM, 200), (STGCN, 100), (DCRNN, 100), (MTTC, 200), (ASTMTL, 900)], ids=lambda x: str(x)
 )
 def test_learns_from_a_neighbour(make: Network, steps: int) -> None:
     g = torch.Generator().manual_seed(3)

@@ -170,3 +170,12 @@ def test_kinds_of_the_future(file: Path):
     write_model(file, ModelFile("Oracle", {}, {}))
     with pytest.raises(FormatError, match="its kind, Oracle, is unknown to this version of odflow"):
         of.load(file)
+
+
+def test_an_end_with_a_zone_is_refused(file: Path, tmp_path: Path):
+    times = np.datetime64("2026-01-05", "h") + np.arange(30)
+    of.GaussianPosterior().fit(of.demands(np.ones((30, 4)), times, ("a", "b"), 3600)).save(file)
+    model = read_model(file)
+    write_model(file, ModelFile(model.kind, {**model.header, "history_end": "2026-01-06T06:00+01:00"}, model.tensors))
+    with pytest.raises(FormatError, match="zone"):
+        of.load(file)

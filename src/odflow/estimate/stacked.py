@@ -11,6 +11,7 @@ import numpy as np
 import torch
 import xarray as xr
 
+from odflow import labels
 from odflow.errors import NotFittedError, OdflowError, UsageError
 from odflow.estimate.base import HistoryEstimator, Posterior, with_dim
 from odflow.estimate.calibration import Calibration, Tried, calibrated
@@ -232,7 +233,7 @@ class StackedEstimator(HistoryEstimator, Posterior):
         header, tensors = model.header, model.tensors
         estimator = cls(config=StackConfig(**header["config"]), **header["parameters"])
         check_noise(estimator.noise)
-        estimator.nodes_, estimator.end_ = tuple(header["nodes"]), np.datetime64(header["history_end"])
+        estimator.nodes_, estimator.end_ = tuple(header["nodes"]), labels.as_times([header["history_end"]])[0]
         estimator.candidates_ = Candidates().restore(tensors, estimator.nodes_, header["history_end"])
         estimator.mean_ = estimator.candidates_.base.mean_
         estimator.calibration_ = calibration_in(tensors, len(estimator.nodes_) ** 2)

@@ -8,8 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from odflow import labels
 from odflow.errors import FormatError, NotFittedError, OdflowError
 from odflow.estimate.base import Estimator, HistoryEstimator
 from odflow.estimate.calibration import Calibration
@@ -156,7 +155,7 @@ def remember(estimator: HistoryEstimator, tensors: Mapping[str, NDArray[Any]], n
     OdflowError
         If arrays do not fit each other or the nodes.
     """
-    estimator.mean_, estimator.nodes_, estimator.end_ = tensors["mean"], tuple(nodes), np.datetime64(end)
+    estimator.mean_, estimator.nodes_, estimator.end_ = tensors["mean"], tuple(nodes), labels.as_times([end])[0]
     flows = len(estimator.nodes_) ** 2
     if estimator.mean_.shape != (flows,):
         raise OdflowError("mean and nodes do not fit each other")

@@ -288,7 +288,7 @@ class TrafficGenerator(ABC):
             header, tensors = model.header, model.tensors
             generator = cls(cls.config_type(**header["config"]))
             nodes, interval_s = tuple(str(node) for node in header["nodes"]), float(header["interval_s"])
-            end = np.datetime64(header["history_end"], "ns")
+            end = labels.as_times([header["history_end"]])[0]
             mean, scale = tensors["mean"].astype(np.float64), tensors["scale"].astype(np.float32)
             flows = len(nodes) ** 2
             if mean.shape != (flows,) or scale.shape != (flows,) or not flows or len(set(nodes)) < len(nodes):

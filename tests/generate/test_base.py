@@ -144,7 +144,7 @@ def test_damaged_models(fitted: TrafficDiffusion) -> None:
         ("values that cannot be", damaged(fitted, mean=negative)),
         ("interval or end", damaged(fitted, interval_s=-1)),
         ("interval or end", damaged(fitted, history_end="NaT")),
-        ("ValueError", damaged(fitted, history_end="yesterday")),
+        ("times cannot be read as dates", damaged(fitted, history_end="yesterday")),
         ("TypeError", damaged(fitted, config=config | {"depth": 3})),
         ("incomplete or damaged", damaged(fitted, config=config | {"latent": "many"})),
     ]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 import odflow
 from odflow import labels
-from odflow.errors import DataError, NotFittedError
+from odflow.errors import DataError, LabelError, NotFittedError
 from odflow.generate.config import GeneratorConfig, at_least
 from odflow.generate.past import Past
 from odflow.generate.scaling import FlowScaling
@@ -300,7 +300,7 @@ class TrafficGenerator(ABC):
             networks = filled(generator._networks, flows, tensors)
             scaling = FlowScaling(torch.from_numpy(scale))
             generator._adopt(nodes, interval_s, end, mean, networks, scaling, dict(header["provenance"]))
-        except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+        except (KeyError, TypeError, ValueError, RuntimeError, OverflowError, LabelError) as error:
             what = f"{type(error).__name__}: {str(error)[:200]}"
             raise DataError(f"the model is incomplete or damaged ({what}); save it again") from error
         return generator

@@ -177,6 +177,7 @@ def test_a_single_day() -> None:
         (np.array([1, None], dtype=object), "plain numbers"),
         (["2024-01-01T00:00Z"], "time zone"),
         (["2024-01-01 00:00+01:00"], "time zone"),
+        (["2024-01-01T00:00-0"], "cannot be read as dates"),
         (TIMES.tz_localize("Europe/Berlin"), "time zone"),
         ([datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)], "time zone"),
         (["noon"], "cannot be read as dates"),

@@ -8,6 +8,7 @@ at the UTC start of intervals of ``attrs["interval_s"]`` seconds. NaN means not 
 from __future__ import annotations
 
 import re
+import warnings
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -130,9 +131,11 @@ def as_times(values: ArrayLike) -> NDArray[np.datetime64]:
     if array.size and (array.dtype.kind in "biufc" or any(isinstance(v, int | float) and v == v for v in items)):
         raise LabelError("times are plain numbers; say what they count: pandas.to_datetime(values, unit='s')")
     try:
-        years = array.astype("datetime64[Y]")
-        times = array.astype("datetime64[ns]")
-    except (ValueError, TypeError, OverflowError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # numpy only warns of damaged zones, as in 2026-01-05T22:00-0
+            years = array.astype("datetime64[Y]")
+            times = array.astype("datetime64[ns]")
+    except (ValueError, TypeError, OverflowError, Warning) as error:
         raise LabelError(f"times cannot be read as dates: {error}") from error
     outside = ~np.isnat(years) & ((years < _YEARS[0]) | (years > _YEARS[1]))
     if outside.any():

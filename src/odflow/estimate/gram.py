@@ -81,6 +81,28 @@ def independent(matrix: csr_array) -> NDArray[np.int64]:
     return np.sort(order[:rank].astype(np.int64) - 1)
 
 
+def inverses(M: Floats, used: NDArray[np.bool_], trace: float) -> Floats:
+    """Inverses of covariances (T, rows, rows) over the rows that are used (T, rows), 0 elsewhere.
+
+    Parameters
+    ----------
+    M : array, shape (T, rows, rows)
+    used : bool array, shape (T, rows)
+    trace : float
+        Share by which diagonals grow.
+    """
+    rows = np.flatnonzero(used.any(axis=0))
+    part = M[:, rows[:, None], rows]
+    variance = np.maximum(np.einsum("tii->ti", part), np.finfo(float).tiny)
+    scale = np.where(used[:, rows], 1 / np.sqrt(variance), 0.0)
+    scale = scale[:, :, None] * scale[:, None, :]
+    part *= scale
+    np.einsum("tii->ti", part)[:] = 1 + trace
+    out = np.zeros_like(M)
+    out[:, rows[:, None], rows] = np.linalg.inv(part) * scale
+    return out
+
+
 def batches(times: int, rows: int) -> Iterator[slice]:
     """Spans of time whose Gram matrices fit some 64 MB."""
     size = max(1, _BATCH_ENTRIES // max(rows * rows, 1))

@@ -14,7 +14,7 @@ from scipy.sparse import csr_array, eye_array, vstack
 from odflow import labels
 from odflow.errors import DataError, LabelError, UsageError, listed
 from odflow.estimate.checks import check_noise
-from odflow.estimate.gram import Gram
+from odflow.estimate.gram import Gram, independent
 from odflow.estimate.projection import Row, rows_of
 from odflow.labels import IN, OUT
 
@@ -113,7 +113,19 @@ class Observed:
         """Noise variance of each value, shape (T, rows), 0 where not measured."""
         return np.asarray((np.broadcast_to(self.error, self.values.shape) * np.nan_to_num(self.values)) ** 2)
 
-    def span(self, span: slice | NDArray[np.bool_]) -> Observed:
+    @cached_property
+    def used(self) -> NDArray[np.bool_]:
+        """Values to look at, (T, rows): the measured ones but for exact ones that follow from others."""
+        measured = np.isfinite(self.values)
+        exact = measured & (np.broadcast_to(self.error, measured.shape) == 0)
+        used = measured & ~exact
+        patterns, which = np.unique(exact, axis=0, return_inverse=True)
+        for k, pattern in enumerate(patterns):
+            rows = np.flatnonzero(pattern)
+            used[np.ix_(which.ravel() == k, rows[independent(self.system.matrix[rows])])] = True
+        return used
+
+    def span(self, span: slice) -> Observed:
         """The measurements of some of the times."""
         error = self.error if self.error.ndim == 1 else self.error[span]
         return Observed(self.system, self.values[span], error, self.time[span])

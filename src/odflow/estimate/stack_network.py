@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from odflow.estimate.candidates import FEATURES
-from odflow.estimate.gram import independent
+from odflow.estimate.gram import inverses
 from odflow.training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -149,19 +149,11 @@ def snapshots_of(seen: Seen, observed: Observed, dtype: torch.dtype = torch.floa
     """A block as the network takes it, and the unit of each snapshot, (T, 1), bit/s."""
     unit = np.maximum(seen.base.sum(axis=1, keepdims=True), np.finfo(float).tiny)
     base = seen.base / unit + 1e-7 * observed.system.carried
-    measured = np.isfinite(observed.values)
-    exact = measured & (np.broadcast_to(observed.error, measured.shape) == 0)
-    used = measured & ~exact
-    for pattern in np.unique(exact, axis=0):
-        rows = np.flatnonzero(pattern)
-        used[np.ix_((exact == pattern).all(axis=1), rows[independent(observed.system.matrix[rows])])] = True
+    used = observed.used
     loads = np.where(used, np.nan_to_num(observed.values) / unit, 0.0)
     M = observed.system.gram(base)
     np.einsum("tii->ti", M)[:] += np.where(used, np.sqrt(observed.variance) / unit, 0.0) ** 2
-    scale = np.where(used, 1 / np.sqrt(np.maximum(np.einsum("tii->ti", M), np.finfo(float).tiny)), 0.0)
-    M *= scale[:, :, None] * scale[:, None, :]
-    np.einsum("tii->ti", M)[:] = 1 + 1e-7
-    inverse = np.linalg.inv(M) * (scale[:, :, None] * scale[:, None, :])
+    inverse = inverses(M, used, 1e-7)
     arrays = (seen.features, base, loads, used.astype(float), inverse)
     return Snapshots(*(torch.from_numpy(np.ascontiguousarray(one)).to(dtype) for one in arrays)), unit
 

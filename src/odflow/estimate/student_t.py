@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from odflow.errors import UsageError
 from odflow.estimate.checks import check_counts
 from odflow.estimate.gaussian import GaussianPosterior
-from odflow.estimate.gram import batches, independent
+from odflow.estimate.gram import batches, inverses
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,14 +81,18 @@ class StudentTPosterior(GaussianPosterior):
         parts = []
         for mixture in self._mixtures(observed):
             own = self._own(mixture)
-            parts.append((mixture.moved(own), mixture.variance(own), own))
+            inverse = mixture.inverse(own)
+            parts.append((mixture.moved(own, inverse), mixture.variance(own, inverse), own))
         moved, variance, own = (np.concatenate(part) for part in zip(*parts, strict=True))
         mean = self._mean(observed)
         least = np.maximum(self._spread(observed).own, np.finfo(float).tiny)
         return Looked(self._finish(mean + moved, mean, observed), variance, own / least)
 
     def _solve(self, observed: Observed) -> Floats:
-        parts = [mixture.moved(self._own(mixture)) for mixture in self._mixtures(observed)]
+        parts = []
+        for mixture in self._mixtures(observed):
+            own = self._own(mixture)
+            parts.append(mixture.moved(own, mixture.inverse(own)))
         mean = self._mean(observed)
         return self._finish(mean + np.concatenate(parts), mean, observed)
 
@@ -154,28 +157,9 @@ class _Mixture:
 
     def inverse(self, own: Floats) -> Floats:
         """Inverse covariance of the loads, (T, rows, rows); zero where they are not used."""
-        rows = np.flatnonzero(self.used.any(axis=0))
         M = self.observed.system.gram(own) + self.loadings @ self.loadings.T
         np.einsum("tii->ti", M)[:] += self.noise
-        out = np.zeros_like(M)
-        M, used = M[:, rows[:, None], rows], self.used[:, rows]
-        scale = np.where(used, 1 / np.sqrt(np.maximum(np.einsum("tii->ti", M), np.finfo(float).tiny)), 0.0)
-        M *= scale[:, :, None] * scale[:, None, :]
-        np.einsum("tii->ti", M)[:] = 1 + 1e-12
-        out[:, rows[:, None], rows] = np.linalg.inv(M) * (scale[:, :, None] * scale[:, None, :])
-        return out
-
-    @cached_property
-    def used(self) -> NDArray[np.bool_]:
-        """Values to look at, (T, rows): the measured ones but for exact ones that follow from others."""
-        measured = np.isfinite(self.innovation)
-        exact = measured & (np.broadcast_to(self.observed.error, measured.shape) == 0)
-        used = measured & ~exact
-        patterns, which = np.unique(exact, axis=0, return_inverse=True)
-        for k, pattern in enumerate(patterns):
-            rows = np.flatnonzero(pattern)
-            used[np.ix_(which.ravel() == k, rows[independent(self.observed.system.matrix[rows])])] = True
-        return used
+        return inverses(M, self.observed.used, 1e-12)
 
     def own_part(self, own: Floats) -> tuple[Floats, Floats]:
         """Mean and variance of each flow's own part, given the loads."""
@@ -183,9 +167,9 @@ class _Mixture:
         part = own * self._seen(self._explained(inverse, self.innovation))
         return part, np.maximum(own - own**2 * self.observed.system.gram.quadratic(inverse), 0.0)
 
-    def moved(self, own: Floats) -> Floats:
-        """By how much the loads move the flows from their mean."""
-        z = self._explained(self.inverse(own), self.innovation)
+    def moved(self, own: Floats, inverse: Floats) -> Floats:
+        """By how much the loads, of this inverse covariance, move the flows from their mean."""
+        z = self._explained(inverse, self.innovation)
         return own * self._seen(z) + self._common(z)
 
     def draw(self, own: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
@@ -198,11 +182,10 @@ class _Mixture:
         part = part + own * self._seen(z)
         return part + common + self._common(z), part
 
-    def variance(self, own: Floats) -> Floats:
-        """Of each flow given the loads."""
+    def variance(self, own: Floats, inverse: Floats) -> Floats:
+        """Of each flow given the loads, of this inverse covariance."""
         before = (self.spread.factors**2).sum(axis=1) + own
         out, A = np.empty_like(before), self.observed.system.matrix
-        inverse = self.inverse(own)
         for start in range(0, out.shape[1], _COLUMNS):
             some = slice(start, start + _COLUMNS)
             common, matrix = self.loadings @ self.spread.factors[some].T, A[:, some].toarray()

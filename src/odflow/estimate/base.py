@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -15,6 +15,7 @@ import xarray as xr
 from odflow import labels
 from odflow.errors import InconsistentLoadsWarning, NotFittedError
 from odflow.estimate.balances import consistent, summary
+from odflow.estimate.checks import check_counts, check_probabilities
 from odflow.estimate.observe import Noise, Observed, observe
 from odflow.estimate.priors import History
 from odflow.estimate.projection import blocks
@@ -207,6 +208,63 @@ class Posterior(ABC):
         known_error: float = 0.0,
     ) -> xr.DataArray:
         """Joint draws of the TM, dims (sample, time, origin, destination)."""
+
+
+@dataclass(kw_only=True, eq=False)
+class HistoryPosterior(HistoryEstimator, Posterior):
+    """Estimators with a history that say how sure they are, block by block."""
+
+    def quantiles(
+        self,
+        loads: xr.DataArray,
+        routing: Routing | RoutingEpochs,
+        probabilities: Sequence[float] = (0.05, 0.5, 0.95),
+        *,
+        known: xr.DataArray | None = None,
+        known_error: float = 0.0,
+    ) -> xr.DataArray:
+        """Marginal quantiles of every demand, never negative.
+
+        Returns
+        -------
+        DataArray (quantile, time, origin, destination), bit/s
+        """
+        p = check_probabilities(probabilities)
+        values = self._over_blocks(loads, routing, known, known_error, lambda observed: self._quantiles(observed, p))
+        return with_dim(values, "quantile", p, loads, routing, self._attrs(loads))
+
+    def sample(
+        self,
+        loads: xr.DataArray,
+        routing: Routing | RoutingEpochs,
+        n: int = 100,
+        *,
+        seed: int = 0,
+        known: xr.DataArray | None = None,
+        known_error: float = 0.0,
+    ) -> xr.DataArray:
+        """Joint draws, each non-negative and (for exact loads) meeting the loads; n TMs per interval in memory.
+
+        Returns
+        -------
+        DataArray (sample, time, origin, destination), bit/s
+        """
+        check_counts(n=n)
+        rng = np.random.default_rng(seed)
+
+        def solve(observed: Observed) -> Floats:
+            return np.stack(list(self._draws(observed, n, rng)))
+
+        values = self._over_blocks(loads, routing, known, known_error, solve)
+        return with_dim(values, "sample", np.arange(n), loads, routing, self._attrs(loads))
+
+    @abstractmethod
+    def _quantiles(self, observed: Observed, p: Floats) -> Floats:
+        """Of a block, shape (len(p), T, flows)."""
+
+    @abstractmethod
+    def _draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
+        """Draws for a block, n of them, each of shape (T, flows)."""
 
 
 def _as_demands(

@@ -153,7 +153,7 @@ def _weighted(errors: Floats, weight: Floats) -> Floats:
 def folds(
     history: xr.DataArray, most: int, snapshots: int, parts: int = 2, overlapping: int = 1
 ) -> Iterator[tuple[xr.DataArray, xr.DataArray]]:
-    """Back-tests inside a history: what is known, and what to estimate; the latest first.
+    """Back-tests inside a history: what is known, and complete TMs to estimate; the latest first.
 
     Parameters
     ----------
@@ -169,21 +169,26 @@ def folds(
     Raises
     ------
     DataError
-        If the history is too short for one.
+        If the history is too short for one, or none has a complete TM.
     """
     times = history["time"].values
     end = times[-1] + (times[-1] - times[-2] if len(times) > 1 else np.timedelta64(0))
     length = min(_WEEK, (end - times[0]) // parts)
-    found = 0
+    complete = np.isfinite(history.values).all(axis=(1, 2))
+    tried = found = 0
     for k in range(most):
         first = end - length - k * (length // overlapping)
         past = np.flatnonzero(times < first)
         now = np.flatnonzero((times >= first) & (times < first + length))
         if len(past) < 2 or first - times[0] < length:
             break
-        if len(now):
+        step = -(-len(now) // snapshots)
+        some = now[k % overlapping % max(step, 1) :: max(step, 1)]
+        tried += len(some) > 0
+        if complete[some].any():
             found += 1
-            step = -(-len(now) // snapshots)
-            yield history[past], history[now[k % overlapping % step :: step]]
+            yield history[past], history[some[complete[some]]]
+    if tried and not found:
+        raise DataError("the history has no complete TM to try the estimator on")
     if not found:
         raise DataError("the history is too short to try the estimator on; give two weeks of it, or two days at least")

@@ -13,7 +13,7 @@ from scipy.sparse import csc_array
 from odflow.errors import OdflowError
 from odflow.estimate.gaussian import GaussianPosterior
 from odflow.estimate.kl import KLProjection
-from odflow.estimate.priors import History, recency_mean, recency_weights
+from odflow.estimate.priors import WEEK, History, recency_mean, recency_weights
 from odflow.estimate.profile import Profile
 from odflow.estimate.student_t import StudentTPosterior
 from odflow.simulate.span import DAY_S
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 FEATURES = 29
-_WEEK_S = 7 * DAY_S
 _TRACE = 1e-4  # of the mean, added before logarithms are taken
 _RANGE, _WIDE = 4.0, 8.0  # of logarithms
 
@@ -83,8 +82,8 @@ class Candidates:
         past, mean = History.of(history), self.base.mean_
         assert mean is not None
         self.last_ = recency_mean(past, recency_weights(past.age, "30min", None))
-        self.day_ = Profile.of(past, period=DAY_S, bins=48, window=_WEEK_S, fill=mean)
-        self.week_ = Profile.of(past, period=_WEEK_S, bins=84, window=_WEEK_S, fill=mean)
+        self.day_ = Profile.of(past, period=DAY_S, bins=48, window=WEEK, fill=mean)
+        self.week_ = Profile.of(past, period=WEEK, bins=84, window=WEEK, fill=mean)
         return self
 
     def numbers(self) -> dict[str, NDArray[Any]]:
@@ -114,7 +113,7 @@ class Candidates:
             if own:
                 remember(estimator, own, nodes, end)  # type: ignore[arg-type]
         self.last_ = numbers["last"]
-        self.day_, self.week_ = Profile(DAY_S, numbers["day"]), Profile(_WEEK_S, numbers["week"])
+        self.day_, self.week_ = Profile(DAY_S, numbers["day"]), Profile(WEEK, numbers["week"])
         for table in (self.last_[None], self.day_.table, self.week_.table):
             if table.ndim != 2 or table.shape[1] != len(nodes) ** 2:
                 raise OdflowError("profiles and nodes do not fit each other")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
@@ -13,10 +13,10 @@ from scipy.sparse import csr_array
 from scipy.stats import gamma
 
 from odflow import labels
-from odflow.errors import DataError, NotFittedError, UsageError
-from odflow.estimate.base import HistoryEstimator, Posterior, with_dim
+from odflow.errors import NotFittedError, UsageError
+from odflow.estimate.base import HistoryPosterior
 from odflow.estimate.calibration import Calibration, Tried, calibrated, folds
-from odflow.estimate.checks import check_counts, check_probabilities, check_shares
+from odflow.estimate.checks import check_counts, check_shares
 from odflow.estimate.meet import meet_loads
 from odflow.estimate.observe import Observed, noise_like
 from odflow.estimate.priors import History, Spread, recency_mean, recency_weights, week_spread
@@ -31,13 +31,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(kw_only=True, eq=False)
-class GaussianPosterior(HistoryEstimator, Posterior):
+class GaussianPosterior(HistoryPosterior):
     """Normal prior from recent history, conditioned on the loads, kept non-negative and projected.
 
     The prior mean mu is the recency-weighted mean TM; the covariance C that of the last `weeks`
     about their own means, rescaled to mu, its variances pooled by a power law and its correlations
     shrunk. Given loads y with noise variance N, ``x = mu + C A' (A C A' + N)^-1 (y - A mu)``, lifted
     to ``floor * mu`` and projected onto the loads by relative entropy.
+
+    The marginal of a demand is a gamma distribution with the estimate as mean and the posterior variance; after
+    :meth:`calibrate` it is stretched to what back-tests have shown. Joint draws are draws of the prior, conditioned on
+    the loads.
 
     Parameters
     ----------
@@ -148,11 +152,7 @@ class GaussianPosterior(HistoryEstimator, Posterior):
         mean, columns, rng = self._fitted_mean(), self._columns(routing), np.random.default_rng(seed)
         tried = []
         for past, now in folds(history, weeks, snapshots):
-            complete = now[np.isfinite(now.values).all(axis=(1, 2))]
-            if len(complete):
-                tried.append(replace(self).fit(past)._tried(complete, routing, rng))
-        if not tried:
-            raise DataError("the history has no complete TM to try the estimator on")
+            tried.append(replace(self).fit(past)._tried(now, routing, rng))
         self.calibration_ = calibrated(tried, mean[columns]).select(np.argsort(columns))
         return self
 
@@ -164,68 +164,10 @@ class GaussianPosterior(HistoryEstimator, Posterior):
             surprise.append(self._surprise(observed))
             return np.stack([x, np.sqrt(variance)])
 
-        loads = noise_like(routing.loads(truth), self.noise, rng) if self.noise else routing.loads(truth)
+        loads = noise_like(routing.loads(truth), self.noise, rng)
         x, spread = self._over_blocks(loads, routing, None, 0.0, solve)
         mean = self._fitted_mean()[self._columns(routing)]
         return Tried(labels.flat(truth, routing.nodes), x, spread, np.concatenate(surprise), mean)
-
-    def quantiles(
-        self,
-        loads: xr.DataArray,
-        routing: Routing | RoutingEpochs,
-        probabilities: Sequence[float] = (0.05, 0.5, 0.95),
-        *,
-        known: xr.DataArray | None = None,
-        known_error: float = 0.0,
-    ) -> xr.DataArray:
-        """Marginal quantiles of every demand.
-
-        Each marginal is a gamma distribution with the estimate as mean and the posterior variance, so that quantiles
-        are never negative; after :meth:`calibrate` it is stretched to what back-tests have shown.
-
-        Returns
-        -------
-        DataArray (quantile, time, origin, destination), bit/s
-        """
-        p = check_probabilities(probabilities)
-
-        def solve(observed: Observed) -> Floats:
-            x, variance = self._moments(observed)
-            if self.calibration_ is None:
-                return np.stack([_gamma_quantile(q, x, variance) for q in p])
-            calibration = self.calibration_.select(self._columns(observed.system.routing))
-            return calibration.quantiles(x, np.sqrt(variance), self._surprise(observed), p)
-
-        values = self._over_blocks(loads, routing, known, known_error, solve)
-        return with_dim(values, "quantile", p, loads, routing, self._attrs(loads))
-
-    def sample(
-        self,
-        loads: xr.DataArray,
-        routing: Routing | RoutingEpochs,
-        n: int = 100,
-        *,
-        seed: int = 0,
-        known: xr.DataArray | None = None,
-        known_error: float = 0.0,
-    ) -> xr.DataArray:
-        """Joint draws from the posterior, each non-negative and (for exact loads) meeting the loads.
-
-        Draws come from conditioning draws of the prior on the loads (Matheron's rule). The result
-        holds n TMs per interval in memory.
-
-        Returns
-        -------
-        DataArray (sample, time, origin, destination), bit/s
-        """
-        check_counts(n=n)
-        rng = np.random.default_rng(seed)
-
-        def solve(observed: Observed) -> Floats:
-            return np.stack(list(self._draws(observed, n, rng)))
-
-        values = self._over_blocks(loads, routing, known, known_error, solve)
-        return with_dim(values, "sample", np.arange(n), loads, routing, self._attrs(loads))
 
     def _solve(self, observed: Observed) -> Floats:
         mean = self._mean(observed)
@@ -235,7 +177,15 @@ class GaussianPosterior(HistoryEstimator, Posterior):
         """Estimates and posterior variances of a block, shape (T, flows)."""
         return self._solve(observed), self._posterior_variance(observed)
 
+    def _quantiles(self, observed: Observed, p: Floats) -> Floats:
+        x, variance = self._moments(observed)
+        if self.calibration_ is None:
+            return np.stack([_gamma_quantile(q, x, variance) for q in p])
+        calibration = self.calibration_.select(self._columns(observed.system.routing))
+        return calibration.quantiles(x, np.sqrt(variance), self._surprise(observed), p)
+
     def _draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
+        """By conditioning draws of the prior on the loads (Matheron's rule)."""
         for _ in range(n):
             yield self._draw(observed, rng)
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from odflow.simulate.span import week_seconds
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -37,7 +39,7 @@ class Profile:
         recent = history.age < window
         values = history.values[recent]
         measured = ~np.isnan(values)
-        place = (_since(history.time[recent]) % period / period * bins).astype(np.int64) % bins
+        place = (week_seconds(history.time[recent]) % period / period * bins).astype(np.int64) % bins
         total, count = np.zeros((bins, values.shape[1])), np.zeros((bins, values.shape[1]))
         np.add.at(total, place, np.where(measured, values, 0.0))
         np.add.at(count, place, measured)
@@ -46,7 +48,7 @@ class Profile:
     def at(self, time: Times) -> Floats:
         """Means at these times, shape (T, flows)."""
         bins = len(self.table)
-        place = _since(time) % self.period / self.period * bins - 0.5
+        place = week_seconds(time) % self.period / self.period * bins - 0.5
         left = np.floor(place).astype(np.int64)
         share = (place - left)[:, None]
         return np.asarray((1 - share) * self.table[left % bins] + share * self.table[(left + 1) % bins])
@@ -54,7 +56,3 @@ class Profile:
     def select(self, columns: NDArray[np.int64]) -> Profile:
         """The same for flows in another order."""
         return replace(self, table=self.table[:, columns])
-
-
-def _since(time: Times) -> Floats:
-    return np.asarray((time - np.datetime64("1970-01-05", "ns")) / np.timedelta64(1, "s"))  # a Monday

@@ -95,14 +95,12 @@ def lessons_of(
     """
     rng, out = np.random.default_rng(config.seed), []
     for past, now in folds(history, _MOST, config.snapshots, _PARTS, _OVERLAPPING):
-        complete = now[np.isfinite(now.values).all(axis=(1, 2))]
-        complete = complete[complete.values.sum(axis=(1, 2)) > 0]
-        if not len(complete):
+        sent = now[now.values.sum(axis=(1, 2)) > 0]
+        if not len(sent):
             continue
         candidates = Candidates().fit(past[past["time"].values >= past["time"].values[-1] - _PAST])
-        loads = routing.loads(complete)
-        loads = noise_like(loads, noise, rng) if noise else loads
-        truth = labels.flat(complete, routing.nodes)
+        loads = noise_like(routing.loads(sent), noise, rng)
+        truth = labels.flat(sent, routing.nodes)
         parts = []
         for span, observed in observe(loads, routing, noise=noise):
             seen = candidates.see(observed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -13,10 +13,10 @@ import xarray as xr
 
 from odflow import labels
 from odflow.errors import NotFittedError, OdflowError, UsageError
-from odflow.estimate.base import HistoryEstimator, Posterior, with_dim
+from odflow.estimate.base import HistoryPosterior
 from odflow.estimate.calibration import Calibration, Tried, calibrated
 from odflow.estimate.candidates import Candidates, Seen
-from odflow.estimate.checks import check_counts, check_noise, check_probabilities
+from odflow.estimate.checks import check_counts, check_noise
 from odflow.estimate.meet import meet_loads
 from odflow.estimate.priors import History
 from odflow.estimate.stack_network import Paths, Snapshots, StackConfig, StackNetwork, paths_of, snapshots_of
@@ -40,7 +40,7 @@ _AT_ONCE = 64
 
 
 @dataclass(kw_only=True, eq=False)
-class StackedEstimator(HistoryEstimator, Posterior):
+class StackedEstimator(HistoryPosterior):
     """What a small network, shared by all flows, makes of the estimates of several methods.
 
     It sees of each flow how the candidates differ, how sure the Student-t posterior is, how the flow has varied, and
@@ -49,6 +49,7 @@ class StackedEstimator(HistoryEstimator, Posterior):
     projected onto the loads. It learns from back-tests inside the history: weeks, one from each day on, estimated from
     what was known before, by the least absolute error. The estimate is the mean over `members`, each of which has left
     out some of the time; how far off they were there makes the quantiles, as in :meth:`GaussianPosterior.calibrate`.
+    Joint draws are those of the Student-t posterior, moved as its estimate is, and projected onto the loads.
 
     Parameters
     ----------
@@ -140,66 +141,7 @@ class StackedEstimator(HistoryEstimator, Posterior):
         network, config = fresh_network(self.config, number), replace(self.config, seed=self.config.seed + number)
         task = StackTask(network, [part for one in lessons for part in one.parts], config)
         train(task, task.data, config, progress=progress, **options)
-        return network.cpu()
-
-    def quantiles(
-        self,
-        loads: xr.DataArray,
-        routing: Routing | RoutingEpochs,
-        probabilities: Sequence[float] = (0.05, 0.5, 0.95),
-        *,
-        known: xr.DataArray | None = None,
-        known_error: float = 0.0,
-    ) -> xr.DataArray:
-        """Marginal quantiles of every demand, calibrated on the weeks that each member has not seen.
-
-        Returns
-        -------
-        DataArray (quantile, time, origin, destination), bit/s
-        """
-        p = check_probabilities(probabilities)
-        if self.calibration_ is None:
-            raise NotFittedError("StackedEstimator needs past TMs; call fit(history, routing) first")
-        calibration = self.calibration_
-
-        def solve(observed: Observed) -> Floats:
-            seen = self._seen(observed)
-            x = _estimated(seen, observed, self.networks_, self.sweeps)
-            some = calibration.select(self._columns(observed.system.routing))
-            return some.quantiles(x, seen.spread, self._surprise(observed), p)
-
-        values = self._over_blocks(loads, routing, known, known_error, solve)
-        return with_dim(values, "quantile", p, loads, routing, self._attrs(loads))
-
-    def sample(
-        self,
-        loads: xr.DataArray,
-        routing: Routing | RoutingEpochs,
-        n: int = 100,
-        *,
-        seed: int = 0,
-        known: xr.DataArray | None = None,
-        known_error: float = 0.0,
-    ) -> xr.DataArray:
-        """Joint draws: those of the Student-t posterior, moved as its estimate is, and projected onto the loads.
-
-        Returns
-        -------
-        DataArray (sample, time, origin, destination), bit/s
-        """
-        check_counts(n=n)
-        rng = np.random.default_rng(seed)
-
-        def solve(observed: Observed) -> Floats:
-            seen = self._seen(observed)
-            x = _estimated(seen, observed, self.networks_, self.sweeps)
-            factor = x / np.maximum(seen.base, np.finfo(float).tiny)
-            assert self.candidates_ is not None
-            draws = self.candidates_.base._draws(observed, n, rng)
-            return np.stack([meet_loads(observed, draw * factor, self.sweeps) for draw in draws])
-
-        values = self._over_blocks(loads, routing, known, known_error, solve)
-        return with_dim(values, "sample", np.arange(n), loads, routing, self._attrs(loads))
+        return network.cpu().double().eval()
 
     def save(self, path: str | Path) -> None:
         """Write parameters and all that was learnt to one ``.safetensors`` file; :func:`odflow.load` reads it.
@@ -217,7 +159,7 @@ class StackedEstimator(HistoryEstimator, Posterior):
         header: dict[str, Any] = {"parameters": parameters, "config": asdict(self.config), "nodes": self.nodes_}
         tensors = self.candidates_.numbers() | calibration_numbers(self.calibration_)
         for k, network in enumerate(self.networks_):
-            tensors |= {f"network {k}.{name}": value.numpy() for name, value in network.state_dict().items()}
+            tensors |= {f"network {k}.{name}": value.float().numpy() for name, value in network.state_dict().items()}
         header |= {"history_end": str(self.end_), "networks": len(self.networks_)}
         write_model(path, ModelFile(type(self).__name__, header, tensors))
 
@@ -237,6 +179,8 @@ class StackedEstimator(HistoryEstimator, Posterior):
         estimator.candidates_ = Candidates().restore(tensors, estimator.nodes_, header["history_end"])
         estimator.mean_ = estimator.candidates_.base.mean_
         estimator.calibration_ = calibration_in(tensors, len(estimator.nodes_) ** 2)
+        if estimator.calibration_ is None:
+            raise OdflowError("its calibration is missing")
         for k in range(header["networks"]):
             start, network = f"network {k}.", StackNetwork(estimator.config)
             own = {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
@@ -244,20 +188,33 @@ class StackedEstimator(HistoryEstimator, Posterior):
                 network.load_state_dict({name: torch.from_numpy(value) for name, value in own.items()})
             except RuntimeError as error:
                 raise OdflowError(f"its network {k} is incomplete or of another size") from error
-            estimator.networks_.append(network.eval())
+            estimator.networks_.append(network.double().eval())
         return estimator
 
     def _solve(self, observed: Observed) -> Floats:
         return _estimated(self._seen(observed), observed, self.networks_, self.sweeps)
 
+    def _quantiles(self, observed: Observed, p: Floats) -> Floats:
+        seen = self._seen(observed)
+        x = _estimated(seen, observed, self.networks_, self.sweeps)
+        assert self.calibration_ is not None
+        calibration = self.calibration_.select(self._columns(observed.system.routing))
+        return calibration.quantiles(x, seen.spread, self._fitted().base._surprise(observed), p)
+
+    def _draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
+        seen = self._seen(observed)
+        x = _estimated(seen, observed, self.networks_, self.sweeps)
+        factor = x / np.maximum(seen.base, np.finfo(float).tiny)
+        for draw in self._fitted().base._draws(observed, n, rng):
+            yield meet_loads(observed, draw * factor, self.sweeps)
+
     def _seen(self, observed: Observed) -> Seen:
+        return self._fitted().see(observed)
+
+    def _fitted(self) -> Candidates:
         if self.candidates_ is None:
             raise NotFittedError("StackedEstimator needs past TMs; call fit(history, routing) first")
-        return self.candidates_.see(observed)
-
-    def _surprise(self, observed: Observed) -> Floats:
-        assert self.candidates_ is not None
-        return self.candidates_.base._surprise(observed)
+        return self.candidates_
 
 
 def member_file(checkpoint: Path, number: int) -> Path:
@@ -285,16 +242,9 @@ def _estimated(seen: Seen, observed: Observed, networks: list[StackNetwork], swe
 
 
 def _said(network: StackNetwork, snapshots: Snapshots, paths: Paths) -> Floats:
-    exact = StackNetwork(network.config).double()
-    exact.load_state_dict(network.state_dict())
-    exact.eval()
     with torch.no_grad():
-        parts = [exact(snapshots.take(rows), paths) for rows in _rows(snapshots)]
+        parts = [network(snapshots.take(rows), paths) for rows in torch.arange(len(snapshots.base)).split(_AT_ONCE)]
     return np.asarray(torch.cat(parts).numpy())
-
-
-def _rows(snapshots: Snapshots) -> Iterator[torch.Tensor]:
-    yield from torch.arange(len(snapshots.base)).split(_AT_ONCE)
 
 
 def _tried(lessons: Lessons, network: StackNetwork, sweeps: int) -> Tried:

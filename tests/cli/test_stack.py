@@ -25,6 +25,7 @@ def test_fit_trains_what_python_trains(odflow, workplace):
     config = of.StackConfig(steps=12, snapshots=8, width=8, seed=3)
     ours = of.StackedEstimator(members=2, config=config).fit(read_demands(workplace / "history.nc"), routing)
     loaded = of.load(workplace / "m.safetensors")
+    assert loaded.provenance_["command"].startswith("odflow fit stack --history history.nc")
     np.testing.assert_allclose(loaded.estimate(loads, routing), ours.estimate(loads, routing), rtol=1e-6)
     ran = odflow(
         *["estimate", "loads.nc", "-n", "net.csv", "--model", "m.safetensors", "--quantiles", ".05,.95", "-o", "x.nc"]

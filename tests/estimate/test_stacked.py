@@ -19,6 +19,7 @@ from odflow.estimate.stack_training import lessons_of, without_block
 from odflow.modelfile import ModelFile, read_model, write_model
 from odflow.network.routing import Routing
 from odflow.testing import check_estimator
+from odflow.training import data_hash
 
 SMALL = StackConfig(steps=60, snapshots=40, width=16)
 
@@ -70,10 +71,18 @@ def test_saved_and_restored(
     stacked.save(tmp_path / "stack.safetensors")
     again = of.load(tmp_path / "stack.safetensors")
     assert (again.members, again.config) == (stacked.members, stacked.config)
+    about = again.provenance_
+    assert about == stacked.provenance_
+    assert (about["data"], about["end"], about["tms"]) == (data_hash(past[: 4 * 168]), str(stacked.end_), 4 * 168)
     np.testing.assert_array_equal(again.estimate(loads, diamond_routing), stacked.estimate(loads, diamond_routing))
     np.testing.assert_array_equal(again.quantiles(loads, diamond_routing), stacked.quantiles(loads, diamond_routing))
     model = read_model(tmp_path / "stack.safetensors")
-    for name, message in (("network 1.first.0.weight", "network 1 is incomplete"), ("day", "day"), ("0.mean", "mean")):
+    for name, message in (
+        ("network 1.first.0.weight", "network 1 is incomplete"),
+        ("day", "day"),
+        ("0.mean", "mean"),
+        ("calibration.group", "calibration is missing"),
+    ):
         rest = {key: value for key, value in model.tensors.items() if key != name}
         write_model(tmp_path / "less.safetensors", ModelFile(model.kind, model.header, rest))
         with pytest.raises(FormatError, match=message):

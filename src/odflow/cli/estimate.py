@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Method = Literal["gravity", "tomogravity", "kl", "gaussian", "student-t", "stack", "ddpm-tme", "vae-tme", "wgan-tme"]
 POSTERIORS = ("gaussian", "student-t", "stack")
 LEARNED = {"ddpm-tme": "DDPMTME", "vae-tme": "VAETME", "wgan-tme": "WGANTME"}
+TRAINED = {**LEARNED, "stack": "StackedEstimator"}
 
 
 def estimate(
@@ -121,7 +122,7 @@ def estimate(
     past = None if history is None else read_demands(history, unit=history_unit, progress=console.progress)
     extra = None if known is None else read_demands(known, unit=history_unit, progress=console.progress)
     with _heard() as warned:
-        if method in (*LEARNED, "stack") and past is not None:
+        if method in TRAINED and past is not None:
             _rehearse(measured, path, past, extra, known_error, noise)
         estimator = search.of(_fitted(model, method, noise, past, path, console))
         _check_abilities(estimator, quantiles, own)
@@ -265,22 +266,14 @@ def _fitted(
             estimator.noise = noise
         return estimator
     name = method or ("kl" if history is None else "gaussian")
-    if name in LEARNED:
-        learner = getattr(of, LEARNED[name])(noise=noise or 0.0)
+    if name in TRAINED:
+        learner, more = getattr(of, TRAINED[name])(noise=noise or 0.0), " --network ..." if name == "stack" else ""
         console.say(
-            f"training first; to do it once only: odflow fit {name} --history ... -o model.safetensors, "
+            f"training first; to do it once only: odflow fit {name} --history ...{more} -o model.safetensors, "
             "then --model model.safetensors"
         )
         with console.bar("training") as progress:
             return learner.fit(history, routing, progress=progress, command=command_line())
-    if name == "stack":
-        stacked = of.StackedEstimator(noise=noise or 0.0)
-        console.say(
-            "training first; to do it once only: odflow fit stack --history ... --network ... -o model.safetensors, "
-            "then --model model.safetensors"
-        )
-        with console.bar("training") as progress:
-            return stacked.fit(history, routing, progress=progress)
     makers: dict[str, type[Estimator]] = {
         "gravity": of.Gravity,
         "tomogravity": of.Tomogravity,

@@ -10,9 +10,19 @@ from cyclopts import Parameter, validators
 
 import odflow.cli.options as opt
 from odflow.cli.console import Console
-from odflow.cli.fit import Flat, History, HistoryUnit, Training, Weeks, checkpoint_of, kept, read_history, say
-from odflow.cli.inputs import check_output, open_routing
-from odflow.errors import UsageError
+from odflow.cli.fit import (
+    Flat,
+    History,
+    HistoryUnit,
+    Training,
+    Weeks,
+    check_checkpoint,
+    checkpoint_of,
+    kept,
+    read_history,
+    say,
+)
+from odflow.cli.inputs import check_output, command_line, open_routing
 from odflow.estimate import StackConfig, StackedEstimator
 from odflow.estimate.stacked import member_file
 
@@ -58,17 +68,20 @@ def stack(
     """Train a StackedEstimator."""
     console = Console(files.quiet)
     check_output(files.output, (".safetensors",), [files.history, files.network, files.routing])
-    left = [path for path in files.checkpoints if path.exists()]
-    if left and not files.resume:
-        raise UsageError(
-            f"{left[0]} is left of a training that did not end: add --resume to go on with it, "
-            "or delete it to start over"
-        )
+    left = next((path for path in files.checkpoints if path.exists()), None)
+    check_checkpoint(left or files.checkpoints[0], files.history, files.resume, console)
     path = open_routing(files.network, files.routing, files.metric)
     past = read_history(files.history, files.history_unit, files.weeks, console)
     learner = StackedEstimator(members=files.members, config=training, noise=files.noise)
-    with kept(files.checkpoints[0], not left), console.bar("training") as progress:
-        learner.fit(past, path, checkpoint=checkpoint_of(files.output), resume=files.resume, progress=progress)
+    with kept(files.checkpoints[0], left is None), console.bar("training") as progress:
+        learner.fit(
+            past,
+            path,
+            checkpoint=checkpoint_of(files.output),
+            resume=files.resume,
+            progress=progress,
+            command=command_line(),
+        )
         learner.save(files.output)
     for file in files.checkpoints:
         file.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 import xarray as xr
 
+import odflow
 from odflow import labels
 from odflow.errors import NotFittedError, OdflowError, UsageError
 from odflow.estimate.base import HistoryPosterior
@@ -71,6 +73,7 @@ class StackedEstimator(HistoryPosterior):
     candidates_: Candidates | None = field(default=None, init=False, repr=False)
     networks_: list[StackNetwork] = field(default_factory=list, init=False, repr=False)
     calibration_: Calibration | None = field(default=None, init=False, repr=False)
+    provenance_: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_counts(members=self.members, sweeps=self.sweeps)
@@ -83,6 +86,7 @@ class StackedEstimator(HistoryPosterior):
         checkpoint: Path | None = None,
         resume: bool = False,
         progress: Progress | None = None,
+        command: str = "",
     ) -> Self:
         """Learn from past TMs, dims (time, origin, destination), bit/s, and their routing.
 
@@ -96,6 +100,8 @@ class StackedEstimator(HistoryPosterior):
             Go on from these.
         progress : callable, optional
             Is told how far the training is.
+        command : str
+            The command line that asked for it, for the provenance.
 
         Raises
         ------
@@ -106,20 +112,19 @@ class StackedEstimator(HistoryPosterior):
         """
         if history is None or routing is None:
             raise UsageError("StackedEstimator learns from a history and its routing: fit(history, routing)")
-        past = History.of(history)
+        past, started, digest = History.of(history), time.perf_counter(), data_hash(history)
         lessons = lessons_of(history, routing, self.config, self.noise)
         count = min(self.members, len(lessons))
-        options = {
-            "resume": resume,
-            "identity": {"history": data_hash(history), "last loads": data_hash(routing.loads(history[-1:]))},
-        }
+        last = data_hash(routing.loads(history[-1:]))
+        identity = {"history": digest, "last loads": last, "noise": str(self.noise)}
         self.networks_ = [
             self._member(
                 without_block(lessons, k, count)[1],
                 k,
                 _told(progress, k, count),
                 checkpoint=None if checkpoint is None else member_file(checkpoint, k),
-                **options,
+                resume=resume,
+                identity=identity,
             )
             for k in range(count)
         ]
@@ -133,6 +138,17 @@ class StackedEstimator(HistoryPosterior):
         ]
         columns = self._columns(routing)
         self.calibration_ = calibrated(tried, self._fitted_mean()[columns]).select(np.argsort(columns))
+        self.provenance_ = {
+            "data": digest,
+            "first": str(past.time[0]),
+            "end": str(past.end),
+            "tms": len(past.time),
+            "learnt_from": sum(len(one.truth) for one in lessons),
+            "seed": self.config.seed,
+            "odflow": odflow.__version__,
+            "command": command,
+            "seconds": round(time.perf_counter() - started, 3),
+        }
         return self
 
     def _member(
@@ -160,7 +176,7 @@ class StackedEstimator(HistoryPosterior):
         tensors = self.candidates_.numbers() | calibration_numbers(self.calibration_)
         for k, network in enumerate(self.networks_):
             tensors |= {f"network {k}.{name}": value.float().numpy() for name, value in network.state_dict().items()}
-        header |= {"history_end": str(self.end_), "networks": len(self.networks_)}
+        header |= {"history_end": str(self.end_), "networks": len(self.networks_), "provenance": self.provenance_}
         write_model(path, ModelFile(type(self).__name__, header, tensors))
 
     @classmethod
@@ -177,7 +193,7 @@ class StackedEstimator(HistoryPosterior):
         check_noise(estimator.noise)
         estimator.nodes_, estimator.end_ = tuple(header["nodes"]), labels.as_times([header["history_end"]])[0]
         estimator.candidates_ = Candidates().restore(tensors, estimator.nodes_, header["history_end"])
-        estimator.mean_ = estimator.candidates_.base.mean_
+        estimator.mean_, estimator.provenance_ = estimator.candidates_.base.mean_, dict(header["provenance"])
         estimator.calibration_ = calibration_in(tensors, len(estimator.nodes_) ** 2)
         if estimator.calibration_ is None:
             raise OdflowError("its calibration is missing")

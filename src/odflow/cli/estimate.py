@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from odflow.estimate import GaussianPosterior
     from odflow.estimate.base import Estimator
 
-Method = Literal["gravity", "tomogravity", "kl", "gaussian", "student-t", "stack", "ddpm-tme", "vae-tme", "wgan-tme"]
-POSTERIORS = ("gaussian", "student-t", "stack")
+Method = Literal["gravity", "tomogravity", "kl", "gaussian", "student-t", "stacked", "ddpm-tme", "vae-tme", "wgan-tme"]
+POSTERIORS = ("gaussian", "student-t", "stacked")
 LEARNED = {"ddpm-tme": "DDPMTME", "vae-tme": "VAETME", "wgan-tme": "WGANTME"}
-TRAINED = {**LEARNED, "stack": "StackedEstimator"}
+TRAINED = {**LEARNED, "stacked": "StackedEstimator"}
 
 
 def estimate(
@@ -79,7 +79,7 @@ def estimate(
         `gravity`: proportional to what enters and leaves. `tomogravity`: gravity, then weighted least squares.
         `kl`: minimum relative entropy to the mean of the history, or to gravity. `gaussian`: mean and covariance of
         the history given the loads; also yields quantiles. `student-t`: the same with heavy tails, each flow may
-        spike; more accurate, and slower by a few milliseconds for each interval. `stack`: the mean of small networks
+        spike; more accurate, and slower by a few milliseconds for each interval. `stacked`: the mean of small networks
         that learn from back-tests inside the history which of these and other estimates to trust; the most accurate
         one (minutes, three weeks of history, needs torch). `ddpm-tme`, `vae-tme`, `wgan-tme`:
         what a generator of traffic matrices, trained on the history, would draw to explain the loads (minutes to
@@ -202,7 +202,7 @@ def _check_options(
     if own and model is None and method not in LEARNED:
         raise UsageError(f"--own is for estimates of generators; use --method {', '.join(LEARNED)} or --model")
     if quantiles and model is None and (method or ("gaussian" if history else "kl")) not in POSTERIORS:
-        raise UsageError("only --method gaussian, student-t and stack give quantiles; they need --history")
+        raise UsageError("only --method gaussian, student-t and stacked give quantiles; they need --history")
     if quantiles:
         from odflow.estimate.checks import check_probabilities
 
@@ -267,7 +267,7 @@ def _fitted(
         return estimator
     name = method or ("kl" if history is None else "gaussian")
     if name in TRAINED:
-        learner, more = getattr(of, TRAINED[name])(noise=noise or 0.0), " --network ..." if name == "stack" else ""
+        learner, more = getattr(of, TRAINED[name])(noise=noise or 0.0), " --network ..." if name == "stacked" else ""
         console.say(
             f"training first; to do it once only: odflow fit {name} --history ...{more} -o model.safetensors, "
             "then --model model.safetensors"

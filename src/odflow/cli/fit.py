@@ -40,7 +40,7 @@ LEARNED = {
     "vae-tme": ("vae_tme", "The same with a variational autoencoder."),
     "wgan-tme": ("wgan_tme", "The same with a Wasserstein GAN."),
 }
-STACK = "The mean of small networks that learn from back-tests which of several estimates to trust; minutes."
+STACKED = "The mean of small networks that learn from back-tests which of several estimates to trust; minutes."
 FORECASTERS = {
     "mstnet": ("mstnet", "Sim-MSTNet, a forecaster of demands or cells that has learnt from simulated networks."),
 }
@@ -48,7 +48,7 @@ HELP = """Learn from past traffic matrices, and write what was learnt to a file.
 
 `odflow estimate --model FILE` estimates with any of them, `odflow sample FILE` draws from the generators. `gaussian`,
 `student-t` and `kl` take a second and a recent history is all they need; the others train for minutes to hours and
-need torch. The most accurate one is `stack`. `odflow forecast --model FILE` forecasts with `mstnet`.
+need torch. The most accurate one is `stacked`. `odflow forecast --model FILE` forecasts with `mstnet`.
 """
 EXAMPLES = """For example:
 
@@ -106,7 +106,7 @@ def fit(group: Group) -> App:
     estimators, generators = Group("Estimators", sort_key=1), Group("Generators", sort_key=2)
     for name, (kind, text) in CLASSICAL.items():
         app.command(_classical(kind), name=name, help=text, group=estimators, help_epilogue="")
-    app.command("odflow.cli.fit_stack:stack", name="stack", help=STACK, group=estimators, help_epilogue="")
+    app.command("odflow.cli.fit_stacked:stacked", name="stacked", help=STACKED, group=estimators, help_epilogue="")
     for name, (function, text) in LEARNED.items():
         part = estimators if name.endswith("-tme") else generators
         # their options are the fields of configurations that need torch

@@ -41,7 +41,7 @@ METHODS = (
     "oracle:test-mean+kl",
     "oracle:previous+kl",
 )
-STACK = "stack"
+STACKED = "stacked"
 # the protocol counts weeks in rows, over gaps
 _LAST_WEEK = "the last week of history (seven days' worth of intervals)"
 
@@ -124,7 +124,7 @@ def method_named(name: str, noise: float, seed: int = 0) -> Method:
         case "student-t":
             words = "the same with heavy tails, a scale for each flow and interval; all defaults"
             return Method(name, words, StudentTPosterior(noise=noise))
-        case "stack":
+        case "stacked":
             from odflow.estimate import StackConfig, StackedEstimator
 
             words = "what small networks, shared by all flows, make of these estimates; learnt from back-tests"
@@ -136,7 +136,7 @@ def method_named(name: str, noise: float, seed: int = 0) -> Method:
             words = "true TM of the previous interval, KL projection"
             return Method(name, words, PreviousProjection(prior="history", noise=noise), "previous")
         case _:
-            raise UsageError(f"unknown method '{name}'; methods are {', '.join((*METHODS, STACK, *LEARNED))}")
+            raise UsageError(f"unknown method '{name}'; methods are {', '.join((*METHODS, STACKED, *LEARNED))}")
 
 
 def _mean_kl(noise: float) -> KLProjection:

@@ -14,7 +14,7 @@ TINY = ["--steps", "12", "--snapshots", "8", "--width", "8", "--members", "2", "
 
 
 def test_fit_trains_what_python_trains(odflow, workplace):
-    ran = odflow("fit", "stack", "--history", "history.nc", "--network", "net.csv", "-o", "m.safetensors", *TINY)
+    ran = odflow("fit", "stacked", "--history", "history.nc", "--network", "net.csv", "-o", "m.safetensors", *TINY)
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.splitlines()[0] == "m.safetensors: StackedEstimator of 4 x 4 demands"
     assert "networks  2 of 12 steps" in ran.out
@@ -25,7 +25,7 @@ def test_fit_trains_what_python_trains(odflow, workplace):
     config = of.StackConfig(steps=12, snapshots=8, width=8, seed=3)
     ours = of.StackedEstimator(members=2, config=config).fit(read_demands(workplace / "history.nc"), routing)
     loaded = of.load(workplace / "m.safetensors")
-    assert loaded.provenance_["command"].startswith("odflow fit stack --history history.nc")
+    assert loaded.provenance_["command"].startswith("odflow fit stacked --history history.nc")
     np.testing.assert_allclose(loaded.estimate(loads, routing), ours.estimate(loads, routing), rtol=1e-6)
     ran = odflow(
         *["estimate", "loads.nc", "-n", "net.csv", "--model", "m.safetensors", "--quantiles", ".05,.95", "-o", "x.nc"]
@@ -35,11 +35,11 @@ def test_fit_trains_what_python_trains(odflow, workplace):
 
 
 def test_refusals(odflow, workplace):
-    fit = ["fit", "stack", "--history", "history.nc", "-n", "net.csv", "-o", "m.safetensors"]
+    fit = ["fit", "stacked", "--history", "history.nc", "-n", "net.csv", "-o", "m.safetensors"]
     ran = odflow(*fit, "--width", "0")
     assert (ran.code, ran.out) == (2, "")
     assert "width is 0" in ran.err
-    ran = odflow(*["fit", "stack", "--history", "history.nc", "-o", "m.safetensors"])
+    ran = odflow(*["fit", "stacked", "--history", "history.nc", "-o", "m.safetensors"])
     assert (ran.code, ran.out) == (2, "")
     assert "give either --network NET or --routing FILE" in ran.err
     (workplace / "m.checkpoint.0.safetensors").touch()

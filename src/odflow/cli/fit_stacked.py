@@ -1,4 +1,4 @@
-"""``odflow fit stack``; loaded on use, for it needs torch."""
+"""``odflow fit stacked``; loaded on use, for it needs torch."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Files:
         return [member_file(checkpoint_of(self.output), k) for k in range(self.members)]
 
 
-def stack(
+def stacked(
     *,
     files: Annotated[Files, Flat],
     training: Annotated[StackConfig, Training] = StackConfig(),  # noqa: B008  (frozen)

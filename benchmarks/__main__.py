@@ -1,8 +1,9 @@
 """Run every quick benchmark with the settings of the published tables, or those named.
 
-``python -m benchmarks [NAME ...]``; ``forecast``, ``realism`` (minutes), ``germany50`` and ``reweighting`` (a quarter
-of an hour) have to be named. ``python -m benchmarks ddpm-tme [OPTIONS]`` and ``sim-mstnet [OPTIONS]`` are apart, for
-they train for hours, and so is ``calibrate [NAME ...]``, which makes no table but the configurations of simulators.
+``python -m benchmarks [NAME ...]``; ``forecast``, ``realism`` (minutes), ``failures``, ``germany50`` and
+``reweighting`` (a quarter of an hour) have to be named. ``python -m benchmarks ddpm-tme [OPTIONS]`` and ``sim-mstnet
+[OPTIONS]`` are apart, for they train for hours, and so is ``calibrate [NAME ...]``, which makes no table but the
+configurations of simulators.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from benchmarks import estimation, forecast, germany50, realism, reweighting, speed
+from benchmarks import estimation, failures, forecast, germany50, realism, reweighting, speed
 from odflow.errors import OdflowError
 
-KNOWN = "estimation, speed, forecast, realism, germany50, reweighting, calibrate, ddpm-tme and sim-mstnet"
+KNOWN = "estimation, speed, failures, forecast, realism, germany50, reweighting, calibrate, ddpm-tme and sim-mstnet"
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -40,6 +41,8 @@ def main(names: list[str]) -> int:
                     estimation.write(RESULTS)
                 case "speed":
                     speed.write(RESULTS)
+                case "failures":
+                    failures.write(RESULTS)
                 case "forecast":
                     forecast.write(RESULTS)
                 case "realism":

@@ -222,7 +222,7 @@ def test_public_names_and_commands_are_explained():
 PRINTS = {
     "no_history": r"2016 traffic matrices, 10\.0 Gbit/s\n\d+ routings, [\d,]+ polls, 671 x 16 loads\nworld \d+: ",
     "own_network": r"A -> B +457\n",
-    "link_failure": r"ATLAM5->ATLAng +IPLSng->KSCYng +76% +22\n",
+    "link_failure": r"IPLSng->KSCYng both ways +ATLAng->HSTNng +36% +113% +\d+% +\d+% +113%\n",
     "counters": r"never beyond the stated bound: True\nnot measured: 2\.6%",
     "compare_estimators": r"GaussianPosterior, history +0\.16\d +0\.16\d",
     "corrupted_counter": r"warning: suspicious counter 'R2->R3' \(24 of 24 times\).*\nscreen=True: TRE 0\.03",

@@ -64,6 +64,9 @@ _HOMES = {
     "ReweightConfig": "odflow.sim2real",
     "Reweighted": "odflow.sim2real",
     "reconcile": "odflow.estimate",
+    "whatif": "odflow.estimate",
+    "WhatIf": "odflow.estimate",
+    "Failure": "odflow.network.failures",
     "load": "odflow.estimate",
     "OdflowError": "odflow.errors",
 }
@@ -98,8 +101,10 @@ if TYPE_CHECKING:
     from odflow.estimate import StackedEstimator as StackedEstimator
     from odflow.estimate import StudentTPosterior as StudentTPosterior
     from odflow.estimate import Tomogravity as Tomogravity
+    from odflow.estimate import WhatIf as WhatIf
     from odflow.estimate import load as load
     from odflow.estimate import reconcile as reconcile
+    from odflow.estimate import whatif as whatif
     from odflow.forecast import MSTNetConfig as MSTNetConfig
     from odflow.forecast import SimMSTNet as SimMSTNet
     from odflow.forecast.worlds import varied_worlds as varied_worlds
@@ -112,6 +117,7 @@ if TYPE_CHECKING:
     from odflow.labels import demands as demands
     from odflow.labels import loads as loads
     from odflow.network.epochs import RoutingEpochs as RoutingEpochs
+    from odflow.network.failures import Failure as Failure
     from odflow.network.model import Link as Link
     from odflow.network.model import Network as Network
     from odflow.network.model import Node as Node

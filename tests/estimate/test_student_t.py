@@ -62,7 +62,8 @@ def test_scales_and_moments_by_dense_algebra(
     own = model._own(mixture)
     np.testing.assert_allclose(own[5], tau * v, rtol=1e-6)
     inverse = mixture.inverse(own)
-    np.testing.assert_allclose(mixture.moved(own, inverse)[5], gain @ (y - A @ model.mean_), rtol=1e-5, atol=1e-3)
+    z = mixture.explained(own, mixture.innovation)
+    np.testing.assert_allclose(mixture.moved(own, z)[5], gain @ (y - A @ model.mean_), rtol=1e-5, atol=1e-3)
     np.testing.assert_allclose(mixture.variance(own, inverse)[5], np.diag(C - gain @ A @ C), rtol=1e-4)
 
 

@@ -76,6 +76,8 @@ def build(config: Path | None = None) -> App:
     app.command("odflow.cli.simulate:simulate", name="simulate", help=simulated, group=learn)
     ahead = "Forecast traffic matrices, or the cells of a cellular network, from their past."
     app.command("odflow.cli.forecast:forecast", name="forecast", help=ahead, group=main)
+    failures = "Tell how loaded links become when links or nodes fail, and how sure that is."
+    app.command("odflow.cli.whatif:whatif", name="whatif", help=failures, group=main)
     cells = "Simulate messages, calls and data of every cell of a made-up city."
     app.command("odflow.cli.simulate_cells:simulate_cells", name="simulate-cells", help=cells, group=learn)
     app.command(data(check))

@@ -6,11 +6,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import odflow.cli.options as opt
 from odflow.cli.console import Console
-from odflow.cli.inputs import ARRAYS, Missing, aligned, check_output, command_line, open_routing
+from odflow.cli.inputs import ARRAYS, Missing, aligned, check_output, open_routing
+from odflow.cli.methods import LEARNED, POSTERIORS, TRAINED, Method, check_sources, fitted, rehearse
 from odflow.cli.search import Options, Search
 from odflow.errors import DataError, OdflowWarning, UsageError
 
@@ -19,11 +20,6 @@ if TYPE_CHECKING:
 
     from odflow.estimate import GaussianPosterior
     from odflow.estimate.base import Estimator
-
-Method = Literal["gravity", "tomogravity", "kl", "gaussian", "student-t", "stacked", "ddpm-tme", "vae-tme", "wgan-tme"]
-POSTERIORS = ("gaussian", "student-t", "stacked")
-LEARNED = {"ddpm-tme": "DDPMTME", "vae-tme": "VAETME", "wgan-tme": "WGANTME"}
-TRAINED = {**LEARNED, "stacked": "StackedEstimator"}
 
 
 def estimate(
@@ -123,8 +119,8 @@ def estimate(
     extra = None if known is None else read_demands(known, unit=history_unit, progress=console.progress)
     with _heard() as warned:
         if method in TRAINED and past is not None:
-            _rehearse(measured, path, past, extra, known_error, noise)
-        estimator = search.of(_fitted(model, method, noise, past, path, console))
+            rehearse(measured, path, past, extra, known_error, noise)
+        estimator = search.of(fitted(model, method, noise, past, path, console))
         _check_abilities(estimator, quantiles, own)
         if quantiles and past is not None and isinstance(estimator, GaussianPosterior):
             _calibrate(estimator, past, path, console)
@@ -190,15 +186,7 @@ def _check_outputs(output: Path, beside: Path | None, save_model: Path | None, i
 def _check_options(
     method: str | None, history: Path | None, model: Path | None, quantiles: tuple[float, ...], own: bool
 ) -> None:
-    if model is not None and (history is not None or method not in (None, *LEARNED)):
-        raise UsageError("--model is fitted already; leave --history and --method out")
-    if method in (*POSTERIORS, *LEARNED) and history is None and model is None:
-        other = ", or a model that was trained before as --model" if method in LEARNED else ""
-        raise UsageError(
-            f"--method {method} learns from past traffic matrices; give --history{other}, or use --method kl"
-        )
-    if method in ("gravity", "tomogravity") and history is not None:
-        raise UsageError(f"--method {method} uses no history; leave --history out, or use --method kl or gaussian")
+    check_sources(method, history, model)
     if own and model is None and method not in LEARNED:
         raise UsageError(f"--own is for estimates of generators; use --method {', '.join(LEARNED)} or --model")
     if quantiles and model is None and (method or ("gaussian" if history else "kl")) not in POSTERIORS:
@@ -207,23 +195,6 @@ def _check_options(
         from odflow.estimate.checks import check_probabilities
 
         check_probabilities(quantiles)
-
-
-def _rehearse(
-    loads: xr.DataArray,
-    routing: Any,
-    history: xr.DataArray,
-    known: xr.DataArray | None,
-    known_error: float,
-    noise: float | None,
-) -> None:
-    """Find what is wrong with the input by a quick estimate, before the training."""
-    from odflow.estimate import KLProjection
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", OdflowWarning)
-        quick = KLProjection(noise=noise or 0.0).fit(history, routing)
-        quick.estimate(loads, routing, known=known, known_error=known_error)
 
 
 def _check_abilities(estimator: Estimator, quantiles: tuple[float, ...], own: bool) -> None:
@@ -253,46 +224,3 @@ def _estimated(
     change = float(abs(after - before).sum()) / (float(after.sum()) or 1.0)
     chosen = "own" if own else "projected"
     return stages.sel(stage=chosen, drop=True).assign_attrs(stage=chosen), change
-
-
-def _fitted(
-    model: Path | None, method: str | None, noise: float | None, history: Any, routing: Any, console: Console
-) -> Estimator:
-    import odflow as of
-
-    if model is not None:
-        estimator = _with_generator(of.load(model), model, method)
-        if noise is not None:
-            estimator.noise = noise
-        return estimator
-    name = method or ("kl" if history is None else "gaussian")
-    if name in TRAINED:
-        learner, more = getattr(of, TRAINED[name])(noise=noise or 0.0), " --network ..." if name == "stacked" else ""
-        console.say(
-            f"training first; to do it once only: odflow fit {name} --history ...{more} -o model.safetensors, "
-            "then --model model.safetensors"
-        )
-        with console.bar("training") as progress:
-            return learner.fit(history, routing, progress=progress, command=command_line())
-    makers: dict[str, type[Estimator]] = {
-        "gravity": of.Gravity,
-        "tomogravity": of.Tomogravity,
-        "kl": of.KLProjection,
-        "gaussian": of.GaussianPosterior,
-        "student-t": of.StudentTPosterior,
-    }
-    return makers[name](noise=noise or 0.0).fit(history, routing)
-
-
-def _with_generator(loaded: Any, path: Path, method: str | None) -> Any:
-    """What a model file holds; a generator becomes the estimator that inverts it."""
-    import odflow as of
-    from odflow.estimate.base import Estimator
-
-    estimator = loaded
-    if not isinstance(loaded, Estimator):
-        kinds = (getattr(of, name) for name in LEARNED.values())
-        estimator = next(kind(generator=loaded) for kind in kinds if isinstance(loaded, kind.generator_type))
-    if method is not None and type(estimator).__name__ != LEARNED[method]:
-        raise UsageError(f"{path} holds a {type(loaded).__name__}, which is not for --method {method}; leave it out")
-    return estimator

@@ -65,14 +65,31 @@ def looks_like_routing(path: Path) -> bool:
     return path.suffix == ".nc" or bool({"fraction", "origin"} & set(_header(path)))
 
 
+def holds_loads(name: str) -> bool:
+    """Whether a file is of link loads rather than traffic matrices."""
+    path = Path(name)
+    if path.suffix == ".csv":
+        return path.is_file() and "origin" not in _header(path)
+    if path.suffix == ".parquet":
+        import pyarrow.parquet as parquet
+
+        try:
+            return "link" in parquet.read_schema(path).names
+        except (OSError, ValueError):
+            return False  # the reader says what is wrong
+    return _in_hdf(path, "link") if path.suffix == ".nc" else (path / "link").is_dir()
+
+
 def _has_epochs(path: Path) -> bool:
-    if path.suffix != ".nc":
-        return "start" in _header(path)
+    return _in_hdf(path, "start") if path.suffix == ".nc" else "start" in _header(path)
+
+
+def _in_hdf(path: Path, name: str) -> bool:
     import h5py
 
     try:
         with h5py.File(path) as file:
-            return "start" in file
+            return name in file
     except OSError:
         return False  # the reader says what is wrong
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from odflow.estimate.balances import Reconciliation, reconcile
 from odflow.estimate.base import Estimator, Posterior
+from odflow.estimate.failure_loads import WhatIf, whatif
 from odflow.estimate.gaussian import GaussianPosterior
 from odflow.estimate.gravity import Gravity, Tomogravity
 from odflow.estimate.kl import KLProjection
@@ -44,8 +45,10 @@ __all__ = [
     "StackedEstimator",
     "StudentTPosterior",
     "Tomogravity",
+    "WhatIf",
     "load",
     "reconcile",
+    "whatif",
 ]
 
 

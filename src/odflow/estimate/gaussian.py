@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -20,6 +21,7 @@ from odflow.estimate.checks import check_counts, check_shares
 from odflow.estimate.meet import meet_loads
 from odflow.estimate.observe import Observed, noise_like
 from odflow.estimate.priors import History, Spread, recency_mean, recency_weights, week_spread
+from odflow.estimate.projection import block_size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -185,17 +187,21 @@ class GaussianPosterior(HistoryPosterior):
         return calibration.quantiles(x, np.sqrt(variance), self._surprise(observed), p)
 
     def _draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
-        """By conditioning draws of the prior on the loads (Matheron's rule)."""
-        for _ in range(n):
-            yield self._draw(observed, rng)
+        """Finished many at once, for the projection is quicker so."""
+        mean, raw = self._mean(observed), self._unfinished_draws(observed, n, rng)
+        count = max(1, block_size(len(mean)) // len(observed))
+        while some := list(islice(raw, count)):
+            finished = self._finish(np.concatenate(some), mean, observed.repeated(len(some)))
+            yield from finished.reshape(len(some), *some[0].shape)
 
-    def _draw(self, observed: Observed, rng: np.random.Generator) -> Floats:
+    def _unfinished_draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
+        """By conditioning draws of the prior on the loads (Matheron's rule)."""
         mean, spread = self._mean(observed), self._spread(observed)
-        common = rng.standard_normal((len(observed), spread.factors.shape[1])) @ spread.factors.T
-        own = rng.standard_normal((len(observed), len(mean))) * np.sqrt(spread.own)
-        noise = rng.standard_normal(observed.values.shape) * np.sqrt(observed.variance)
-        draw = mean + common + own
-        return self._finish(self._condition(observed, draw, observed.values + noise), mean, observed)
+        for _ in range(n):
+            common = rng.standard_normal((len(observed), spread.factors.shape[1])) @ spread.factors.T
+            own = rng.standard_normal((len(observed), len(mean))) * np.sqrt(spread.own)
+            noise = rng.standard_normal(observed.values.shape) * np.sqrt(observed.variance)
+            yield self._condition(observed, mean + common + own, observed.values + noise)
 
     def _finish(self, x: Floats, mean: Floats, observed: Observed) -> Floats:
         lifted = np.maximum(x, self.floor * (mean + 1e-3 * mean.mean())) * observed.system.carried

@@ -130,6 +130,11 @@ class Observed:
         error = self.error if self.error.ndim == 1 else self.error[span]
         return Observed(self.system, self.values[span], error, self.time[span])
 
+    def repeated(self, count: int) -> Observed:
+        """The same measurements again and again."""
+        error = self.error if self.error.ndim == 1 else np.tile(self.error, (count, 1))
+        return Observed(self.system, np.tile(self.values, (count, 1)), error, np.tile(self.time, count))
+
     def with_values(self, values: Floats) -> Observed:
         """The same rows with other values."""
         return replace(self, values=values)

@@ -178,6 +178,11 @@ class _Block:
 
 def blocks(times: int, flows: int) -> Iterator[slice]:
     """Spans of time that keep a block of TMs at some 4 MB, or 64 snapshots of a large network."""
-    size = int(np.clip(_BLOCK_BYTES // (8 * max(flows, 1)), 64, 2048))
+    size = block_size(flows)
     for start in range(0, times, size):
         yield slice(start, min(start + size, times))
+
+
+def block_size(flows: int) -> int:
+    """Snapshots of a block."""
+    return int(np.clip(_BLOCK_BYTES // (8 * max(flows, 1)), 64, 2048))

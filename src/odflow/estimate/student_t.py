@@ -11,7 +11,7 @@ import numpy as np
 from odflow.errors import UsageError
 from odflow.estimate.checks import check_counts
 from odflow.estimate.gaussian import GaussianPosterior
-from odflow.estimate.gram import batches, inverses
+from odflow.estimate.gram import batches, inverses, solved
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _MOST = 1e4  # scale
+_TRACE = 1e-12  # by which diagonals of covariances grow
 _BURN_IN = 10
 _COLUMNS = 4096
 
@@ -82,7 +83,7 @@ class StudentTPosterior(GaussianPosterior):
         for mixture in self._mixtures(observed):
             own = self._own(mixture)
             inverse = mixture.inverse(own)
-            parts.append((mixture.moved(own, inverse), mixture.variance(own, inverse), own))
+            parts.append((mixture.moved(own, _times(inverse, mixture.innovation)), mixture.variance(own, inverse), own))
         moved, variance, own = (np.concatenate(part) for part in zip(*parts, strict=True))
         mean = self._mean(observed)
         least = np.maximum(self._spread(observed).own, np.finfo(float).tiny)
@@ -92,7 +93,7 @@ class StudentTPosterior(GaussianPosterior):
         parts = []
         for mixture in self._mixtures(observed):
             own = self._own(mixture)
-            parts.append(mixture.moved(own, mixture.inverse(own)))
+            parts.append(mixture.moved(own, mixture.explained(own, mixture.innovation)))
         mean = self._mean(observed)
         return self._finish(mean + np.concatenate(parts), mean, observed)
 
@@ -100,7 +101,7 @@ class StudentTPosterior(GaussianPosterior):
         looked = self.looked(observed)
         return looked.estimate, looked.variance
 
-    def _draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
+    def _unfinished_draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
         """Gibbs sampling, in turn of flows given their scales and of scales given the flows."""
         mean, mixtures = self._mean(observed), list(self._mixtures(observed))
         owns = [self._own(mixture) for mixture in mixtures]
@@ -112,7 +113,7 @@ class StudentTPosterior(GaussianPosterior):
                 owns[i] = (self.freedom * mixture.spread.own + part**2) / chi2
                 drawn.append(deviation)
             if k >= _BURN_IN:
-                yield self._finish(mean + np.concatenate(drawn), mean, observed)
+                yield mean + np.concatenate(drawn)
 
     def _mixtures(self, observed: Observed) -> Iterator[_Mixture]:
         mean, spread, A = self._mean(observed), self._spread(observed), observed.system.matrix
@@ -157,19 +158,25 @@ class _Mixture:
 
     def inverse(self, own: Floats) -> Floats:
         """Inverse covariance of the loads, (T, rows, rows); zero where they are not used."""
+        return inverses(self._covariance(own), self.observed.used, _TRACE)
+
+    def explained(self, own: Floats, innovation: Floats) -> Floats:
+        """The inverse covariance times innovations, (T, rows)."""
+        return solved(self._covariance(own), self.observed.used, _TRACE, np.nan_to_num(innovation))
+
+    def _covariance(self, own: Floats) -> Floats:
         M = self.observed.system.gram(own) + self.loadings @ self.loadings.T
         np.einsum("tii->ti", M)[:] += self.noise
-        return inverses(M, self.observed.used, 1e-12)
+        return M
 
     def own_part(self, own: Floats) -> tuple[Floats, Floats]:
         """Mean and variance of each flow's own part, given the loads."""
         inverse = self.inverse(own)
-        part = own * self._seen(self._explained(inverse, self.innovation))
+        part = own * self._seen(_times(inverse, self.innovation))
         return part, np.maximum(own - own**2 * self.observed.system.gram.quadratic(inverse), 0.0)
 
-    def moved(self, own: Floats, inverse: Floats) -> Floats:
-        """By how much the loads, of this inverse covariance, move the flows from their mean."""
-        z = self._explained(inverse, self.innovation)
+    def moved(self, own: Floats, z: Floats) -> Floats:
+        """By how much the loads, with this inverse covariance times innovation, move the flows from their mean."""
         return own * self._seen(z) + self._common(z)
 
     def draw(self, own: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
@@ -178,7 +185,7 @@ class _Mixture:
         part = rng.standard_normal(own.shape) * np.sqrt(own)
         noise = rng.standard_normal(self.innovation.shape) * np.sqrt(self.noise)
         A = self.observed.system.matrix
-        z = self._explained(self.inverse(own), self.innovation - (A @ (common + part).T).T - noise)
+        z = self.explained(own, self.innovation - (A @ (common + part).T).T - noise)
         part = part + own * self._seen(z)
         return part + common + self._common(z), part
 
@@ -194,11 +201,12 @@ class _Mixture:
                 out[t, some] = before[t, some] - np.einsum("mf,mf->f", cross, inverse[t] @ cross)
         return np.maximum(out, 1e-6 * before)
 
-    def _explained(self, inverse: Floats, innovation: Floats) -> Floats:
-        return np.asarray(np.einsum("tij,tj->ti", inverse, np.nan_to_num(innovation)))
-
     def _seen(self, z: Floats) -> Floats:
         return np.asarray((self.observed.system.matrix.T @ z.T).T)
 
     def _common(self, z: Floats) -> Floats:
         return np.asarray((z @ self.loadings) @ self.spread.factors.T)
+
+
+def _times(inverse: Floats, innovation: Floats) -> Floats:
+    return np.asarray(np.einsum("tij,tj->ti", inverse, np.nan_to_num(innovation)))

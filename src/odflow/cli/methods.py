@@ -1,0 +1,103 @@
+"""Methods of estimation by name, fitted to a history or read from a model file."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from odflow.cli.console import Console
+from odflow.cli.inputs import command_line
+from odflow.errors import OdflowWarning, UsageError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from odflow.estimate.base import Estimator
+
+Method = Literal["gravity", "tomogravity", "kl", "gaussian", "student-t", "stacked", "ddpm-tme", "vae-tme", "wgan-tme"]
+POSTERIORS = ("gaussian", "student-t", "stacked")
+LEARNED = {"ddpm-tme": "DDPMTME", "vae-tme": "VAETME", "wgan-tme": "WGANTME"}
+TRAINED = {**LEARNED, "stacked": "StackedEstimator"}
+
+
+def check_sources(method: str | None, history: object, model: Path | None) -> None:
+    """Refuse a method with too little or too much to learn from.
+
+    Raises
+    ------
+    UsageError
+        Saying what to give or to leave out.
+    """
+    if model is not None and (history is not None or method not in (None, *LEARNED)):
+        raise UsageError("--model is fitted already; leave --history and --method out")
+    if method in (*POSTERIORS, *LEARNED) and history is None and model is None:
+        other = ", or a model that was trained before as --model" if method in LEARNED else ""
+        raise UsageError(
+            f"--method {method} learns from past traffic matrices; give --history{other}, or use --method kl"
+        )
+    if method in ("gravity", "tomogravity") and history is not None:
+        raise UsageError(f"--method {method} uses no history; leave --history out, or use --method kl or gaussian")
+
+
+def rehearse(
+    loads: xr.DataArray,
+    routing: Any,
+    history: xr.DataArray,
+    known: xr.DataArray | None,
+    known_error: float,
+    noise: float | None,
+) -> None:
+    """Find what is wrong with the input by a quick estimate, before the training."""
+    from odflow.estimate import KLProjection
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OdflowWarning)
+        quick = KLProjection(noise=noise or 0.0).fit(history, routing)
+        quick.estimate(loads, routing, known=known, known_error=known_error)
+
+
+def fitted(
+    model: Path | None, method: str | None, noise: float | None, history: Any, routing: Any, console: Console
+) -> Estimator:
+    """The estimator of a model file, or of a method after learning from the history."""
+    import odflow as of
+
+    if model is not None:
+        estimator = _with_generator(of.load(model), model, method)
+        if noise is not None:
+            estimator.noise = noise
+        return estimator
+    name = method or ("kl" if history is None else "gaussian")
+    if name in TRAINED:
+        learner, more = getattr(of, TRAINED[name])(noise=noise or 0.0), " --network ..." if name == "stacked" else ""
+        console.say(
+            f"training first; to do it once only: odflow fit {name} --history ...{more} -o model.safetensors, "
+            "then --model model.safetensors"
+        )
+        with console.bar("training") as progress:
+            return learner.fit(history, routing, progress=progress, command=command_line())
+    makers: dict[str, type[Estimator]] = {
+        "gravity": of.Gravity,
+        "tomogravity": of.Tomogravity,
+        "kl": of.KLProjection,
+        "gaussian": of.GaussianPosterior,
+        "student-t": of.StudentTPosterior,
+    }
+    return makers[name](noise=noise or 0.0).fit(history, routing)
+
+
+def _with_generator(loaded: Any, path: Path, method: str | None) -> Any:
+    """What a model file holds; a generator becomes the estimator that inverts it."""
+    import odflow as of
+    from odflow.estimate.base import Estimator
+
+    estimator = loaded
+    if not isinstance(loaded, Estimator):
+        kinds = (getattr(of, name) for name in LEARNED.values())
+        estimator = next((kind(generator=loaded) for kind in kinds if isinstance(loaded, kind.generator_type)), None)
+    if estimator is None:
+        raise UsageError(f"{path} holds a {type(loaded).__name__}, which does not estimate traffic matrices")
+    if method is not None and type(estimator).__name__ != LEARNED[method]:
+        raise UsageError(f"{path} holds a {type(loaded).__name__}, which is not for --method {method}; leave it out")
+    return estimator

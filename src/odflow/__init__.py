@@ -64,6 +64,7 @@ _HOMES = {
     "ReweightConfig": "odflow.sim2real",
     "Reweighted": "odflow.sim2real",
     "reconcile": "odflow.estimate",
+    "noise_level": "odflow.estimate",
     "whatif": "odflow.estimate",
     "WhatIf": "odflow.estimate",
     "Failure": "odflow.network.failures",
@@ -103,6 +104,7 @@ if TYPE_CHECKING:
     from odflow.estimate import Tomogravity as Tomogravity
     from odflow.estimate import WhatIf as WhatIf
     from odflow.estimate import load as load
+    from odflow.estimate import noise_level as noise_level
     from odflow.estimate import reconcile as reconcile
     from odflow.estimate import whatif as whatif
     from odflow.forecast import MSTNetConfig as MSTNetConfig

@@ -233,3 +233,23 @@ def test_evaluate_names_times_that_differ(odflow, files):
     ran = odflow("evaluate", files / "truth.nc", files / "history.nc")
     assert ran.code == 2
     assert "times differ" in ran.err
+
+
+def test_noise_comes_from_the_contradictions(odflow, files, diamond_routing):
+    from odflow.evaluate.perturb import noisy
+
+    measured = noisy(read_loads(files / "loads.nc"), 0.03, seed=2)
+    write(measured, files / "noisy.nc")
+    level = of.noise_level(measured, diamond_routing)
+    command = ["estimate", files / "noisy.nc", "-n", files / "net.graphml", "-o", files / "tm.nc"]
+    ran = odflow(*command)
+    assert (ran.code, ran.err) == (0, "")
+    assert f"noise          {100 * level:.1f} % of each load is allowed for" in ran.out
+    ours = of.KLProjection(noise=level).estimate(measured, diamond_routing)
+    np.testing.assert_allclose(read_demands(files / "tm.nc"), ours, rtol=1e-9)
+    assert json.loads(odflow(*command, "--json").out)["noise"] == pytest.approx(level)
+    assert json.loads(odflow(*command, "--json", "--noise", 0.2).out)["noise"] == 0.2
+    shuffled = measured.copy(data=np.random.default_rng(0).permuted(measured.values, axis=1))
+    write(shuffled, files / "noisy.nc")
+    ran = odflow(*command, "--method", "gravity")
+    assert "the loads contradict each other by" in ran.err

@@ -7,8 +7,11 @@ import pytest
 import xarray as xr
 
 import odflow as of
+from odflow import labels
 from odflow.estimate.balances import balances_of
 from odflow.estimate.observe import System
+from odflow.evaluate.perturb import noisy
+from odflow.network.epochs import RoutingEpochs
 from odflow.network.routing import Routing
 
 NONE = np.empty(0, dtype=np.int64)
@@ -104,3 +107,43 @@ def test_plain_noise_hardly_ever_names_anybody(loads: xr.DataArray, diamond_rout
     noisy = many.copy(data=many.values * np.exp(0.05 * rng.standard_normal(many.shape)))
     suspect = of.reconcile(noisy, diamond_routing, noise=0.05).suspect
     assert float(suspect.any("link").mean()) <= 0.002
+
+
+@pytest.mark.parametrize("sigma", [0.003, 0.02, 0.1])
+def test_the_noise_level_is_what_was_added(diamond_routing: Routing, sigma: float) -> None:
+    loads = many_loads(diamond_routing)
+    measured = noisy(loads, sigma, seed=1)
+    assert of.noise_level(measured, diamond_routing) == pytest.approx(sigma, rel=0.08)
+    assert of.noise_level(measured.where(measured["link"] != "ab1"), diamond_routing) == pytest.approx(sigma, rel=0.12)
+    corrupted = measured.copy()
+    corrupted.loc[{"link": "cd"}] *= 3.0
+    assert of.noise_level(corrupted[:100], diamond_routing) < max(4 * sigma, 0.03)
+    epochs = RoutingEpochs.from_events(diamond_routing, [(loads["time"].values[50], ["bd", "db"])])
+    rerouted = noisy(epochs.loads(many_demands(diamond_routing)), sigma, seed=2)
+    assert of.noise_level(rerouted, epochs) == pytest.approx(sigma, rel=0.1)
+
+
+def test_no_noise_where_nothing_contradicts(diamond_routing: Routing) -> None:
+    loads = many_loads(diamond_routing)
+    assert of.noise_level(loads, diamond_routing) == 0
+    alone = diamond_routing.links.index("ab1")
+    matrix = diamond_routing.matrix[[alone]]
+    single = Routing(matrix, ["ab1"], diamond_routing.nodes)
+    assert of.noise_level(noisy(loads.sel(link=["ab1"]), 0.1, seed=0), single) == 0
+
+
+def test_rare_large_errors_count(diamond_routing: Routing) -> None:
+    loads = many_loads(diamond_routing)
+    rare = np.random.default_rng(0).random(loads.shape) < 0.03
+    some = loads.where(~rare, noisy(loads, 0.02, seed=3))
+    assert 0.003 < of.noise_level(some, diamond_routing) < 0.02
+
+
+def many_demands(routing: Routing) -> xr.DataArray:
+    times = np.datetime64("2026-01-05", "h") + np.arange(300)
+    x = np.random.default_rng(5).lognormal(0, 0.5, (300, len(routing.nodes) ** 2))
+    return labels.demands(1e8 * x, times, routing.nodes, 3600)
+
+
+def many_loads(routing: Routing) -> xr.DataArray:
+    return routing.loads(many_demands(routing))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import odflow.cli.options as opt
 from odflow.cli.console import Console
 from odflow.cli.inputs import ARRAYS, Missing, aligned, check_output, open_routing
-from odflow.cli.methods import LEARNED, POSTERIORS, TRAINED, Method, check_sources, fitted, rehearse
+from odflow.cli.methods import LEARNED, POSTERIORS, TRAINED, Method, check_sources, fitted, rehearse, settled_noise
 from odflow.cli.search import Options, Search
 from odflow.errors import DataError, OdflowWarning, UsageError
 
@@ -57,7 +57,7 @@ def estimate(
     For example:
 
         odflow estimate loads.nc --network topology.graphml -o tm.nc
-        odflow estimate loads.nc -n net.xml --history "tm/*.xml" --noise 0.01 -o tm.nc
+        odflow estimate loads.nc -n net.xml --history "tm/*.xml" -o tm.nc
         odflow estimate loads.csv --unit Mbit/s --routing routing.csv -o tm.csv
         odflow estimate loads.nc -r routing.nc --history h.nc --quantiles .05,.95 -o tm.nc
         odflow estimate loads.nc -n net.xml --model ddpm.safetensors -o tm.nc
@@ -83,8 +83,8 @@ def estimate(
     own : bool
         Write what the generator says, as it is, instead of bringing it to the loads.
     noise : float
-        Relative error of the loads; 0.05 is 5 %, and 0.01 a good start for polled counters. With 0, the default, the
-        estimate reproduces the loads exactly, after they have been made consistent.
+        Relative error of the loads; 0.05 is 5 %. Without it, what their contradictions say. With 0 the estimate
+        reproduces the loads exactly, after they have been made consistent.
     known : Path
         Traffic matrices with some demands measured at the same times, NaN elsewhere.
     known_error : float
@@ -118,6 +118,7 @@ def estimate(
     past = None if history is None else read_demands(history, unit=history_unit, progress=console.progress)
     extra = None if known is None else read_demands(known, unit=history_unit, progress=console.progress)
     with _heard() as warned:
+        noise = settled_noise(noise, model, measured, path)
         if method in TRAINED and past is not None:
             rehearse(measured, path, past, extra, known_error, noise)
         estimator = search.of(fitted(model, method, noise, past, path, console))

@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from odflow.cli.console import Console
+from odflow.cli.console import Console, percent
 from odflow.cli.inputs import command_line
 from odflow.errors import OdflowWarning, UsageError
 
@@ -19,6 +19,11 @@ Method = Literal["gravity", "tomogravity", "kl", "gaussian", "student-t", "stack
 POSTERIORS = ("gaussian", "student-t", "stacked")
 LEARNED = {"ddpm-tme": "DDPMTME", "vae-tme": "VAETME", "wgan-tme": "WGANTME"}
 TRAINED = {**LEARNED, "stacked": "StackedEstimator"}
+CONTRADICTORY, NEGLIGIBLE = 0.15, 1e-4  # noise
+
+
+class ContradictionWarning(OdflowWarning):
+    """Loads that can hardly be those of the routing."""
 
 
 def check_sources(method: str | None, history: object, model: Path | None) -> None:
@@ -38,6 +43,19 @@ def check_sources(method: str | None, history: object, model: Path | None) -> No
         )
     if method in ("gravity", "tomogravity") and history is not None:
         raise UsageError(f"--method {method} uses no history; leave --history out, or use --method kl or gaussian")
+
+
+def settled_noise(noise: float | None, model: Path | None, loads: xr.DataArray, routing: Any) -> float | None:
+    """The noise that was asked for, else what the loads' contradictions say; None for that of a model file."""
+    from odflow.estimate import noise_level
+
+    if noise is not None or model is not None:
+        return noise
+    found = noise_level(loads, routing)
+    if found > CONTRADICTORY:
+        text = f"the loads contradict each other by {percent(found)} of each: are they of this network and routing?"
+        warnings.warn(text, ContradictionWarning, stacklevel=2)
+    return found if found > NEGLIGIBLE else 0.0
 
 
 def rehearse(

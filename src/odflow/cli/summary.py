@@ -60,6 +60,8 @@ class Summary:
     total_mean, total_peak : float
     link_residual : float
         Mean over time of ``|A x - y| / |y|`` on the measured links.
+    noise : float
+        Relative error of the loads that the estimate allows for, the largest of all links.
     not_measured : float
         Share of the load values that are missing.
     change : float or None
@@ -81,6 +83,7 @@ class Summary:
     total_mean: float
     total_peak: float
     link_residual: float
+    noise: float
     not_measured: float
     change: float | None
     warnings: tuple[str, ...]
@@ -102,6 +105,8 @@ class Summary:
             ("total traffic", f"mean {rate(self.total_mean)}, peak {rate(self.total_peak)}"),
             ("link residual", f"{percent(self.link_residual)} of the load, on average over time"),
         ]
+        if self.noise > 0:
+            lines.append(("noise", f"{percent(self.noise)} of each load is allowed for"))
         if self.change is not None:
             text = f"meeting the loads changes the generator's own estimate by {percent(self.change)} of the traffic"
             lines.append(("projection", text))
@@ -141,6 +146,7 @@ def summarise(
         total_mean=float(np.nanmean(total)),
         total_peak=float(np.nanmax(total)),
         link_residual=residual.mean,
+        noise=_largest_noise(estimator),
         not_measured=float(np.isnan(loads.values).mean()),
         change=change,
         warnings=tuple(dict.fromkeys(warned)),
@@ -163,11 +169,14 @@ def warn_of_misfit(residual: LinkResidual, estimator: Estimator) -> None:
     """Warn if an estimate that is meant to meet the loads is far from them."""
     from odflow.estimate import Gravity
 
-    noise = max(estimator.noise.values(), default=0.0) if isinstance(estimator.noise, Mapping) else estimator.noise
-    if isinstance(estimator, Gravity) or not residual.mean > max(MISFIT, 3 * noise):
+    if isinstance(estimator, Gravity) or not residual.mean > max(MISFIT, 3 * _largest_noise(estimator)):
         return
     text = f"the estimate misses the loads by {percent(residual.mean)} on average, most on link '{residual.worst_link}'"
     warnings.warn(f"{text}: do routing, history and known demands belong to these loads?", MisfitWarning, stacklevel=2)
+
+
+def _largest_noise(estimator: Estimator) -> float:
+    return max(estimator.noise.values(), default=0.0) if isinstance(estimator.noise, Mapping) else estimator.noise
 
 
 def _largest(matrices: xr.DataArray, count: int) -> tuple[Flow, ...]:

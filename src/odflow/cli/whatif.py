@@ -11,7 +11,7 @@ from cyclopts import Parameter, validators
 import odflow.cli.options as opt
 from odflow.cli.console import Console, percent, rate
 from odflow.cli.inputs import Missing, aligned, check_output, holds_loads, open_network
-from odflow.cli.methods import TRAINED, Method, check_sources, fitted, rehearse
+from odflow.cli.methods import TRAINED, Method, check_sources, fitted, rehearse, settled_noise
 from odflow.cli.simulated import Plot, check_plot
 from odflow.cli.summary import when
 from odflow.errors import UsageError
@@ -86,7 +86,7 @@ def whatif(
     method : str
         As in `odflow estimate`; by default `student-t` with a history, `kl` without.
     noise : float
-        Relative error of the loads; 0.01 is a good start for polled counters.
+        Relative error of the loads; without it, what their contradictions say.
     missing : str
         What to do if a link of the network has no loads: `raise`, or treat it as not measured (`nan`).
     quantiles : tuple of float
@@ -166,6 +166,7 @@ def _estimator(
 ) -> tuple[xr.DataArray | None, Any]:
     from odflow.traffic.files import read_demands
 
+    noise = settled_noise(noise, model, loads, routing)
     past = None if history is None else read_demands(history, unit=unit, progress=console.progress)
     if method is None and past is not None:
         method = "student-t"

@@ -5,7 +5,7 @@ Those that need torch are imported on first use.
 
 from typing import TYPE_CHECKING, Any
 
-from odflow.estimate.balances import Reconciliation, reconcile
+from odflow.estimate.balances import Reconciliation, noise_level, reconcile
 from odflow.estimate.base import Estimator, Posterior
 from odflow.estimate.failure_loads import WhatIf, whatif
 from odflow.estimate.gaussian import GaussianPosterior
@@ -47,6 +47,7 @@ __all__ = [
     "Tomogravity",
     "WhatIf",
     "load",
+    "noise_level",
     "reconcile",
     "whatif",
 ]

@@ -37,6 +37,8 @@ ROUNDING = 1e-6
 CORRUPTED = 0.1
 """Relative error of a reading from which on it may count as corrupted."""
 _MOST_SUSPECTS = 3
+_MEDIAN, _TAIL = 0.6745, 2.576  # 50 and 99 % quantiles of the absolute value of a standard normal variable
+_WIDE = 5.0  # standard deviations
 _UNMEASURED = 1e4  # relative error that stands for a gap
 
 
@@ -103,6 +105,47 @@ def reconcile(
     suspect.attrs.clear()
     message = summary(flagged.sum(axis=0), routing.links, len(flagged)) if flagged.any() else ""
     return Reconciliation(repaired, suspect, message)
+
+
+def noise_level(loads: xr.DataArray, routing: Routing | RoutingEpochs) -> float:
+    """Relative error of link loads, as told by how far they contradict each other.
+
+    A balance c of loads with independent relative errors s is broken by ``c @ y``, of standard deviation
+    ``s sqrt(sum c^2 y^2)``. The ratios of all times and fully measured balances tell s: the larger of their root mean
+    square and of their 99 % quantile over that of a normal error, for most errors of polled counters are tiny and some
+    are not. Corrupted counters, and what is left of ratios as these make them, are left out. Errors that the counters of a node share, because they
+    are polled together, show only in part.
+
+    Parameters
+    ----------
+    loads : DataArray (time, link)
+        bit/s; NaN = not measured.
+    routing : Routing or RoutingEpochs
+
+    Returns
+    -------
+    float
+        0 if contradictions are no more than rounding, or no balance is measured.
+
+    Raises
+    ------
+    LabelError, DataError, UnitError
+        If loads and routing do not fit.
+    """
+    found = []
+    for span, whole in observe(loads, routing):
+        balances = balances_of(whole.system)
+        for block in blocks(span.stop - span.start, len(routing.nodes) ** 2) if balances.shape[0] else ():
+            part = whole.span(block)
+            suspect = _find_suspects(part, balances, None)
+            found.append(_broken(part.with_values(np.where(suspect, np.nan, part.values))).ravel())
+    ratios = np.concatenate(found or [np.empty(0)])
+    ratios = ratios[np.isfinite(ratios)]
+    if not len(ratios):
+        return 0.0
+    kept = ratios[ratios <= max(CORRUPTED / 2, _WIDE * float(np.median(ratios)) / _MEDIAN)]
+    level = max(float(np.sqrt((kept**2).mean())), float(np.quantile(kept, 0.99)) / _TAIL)
+    return level if level > ROUNDING else 0.0
 
 
 def consistent(observed: Observed, expected: Floats | None = None) -> tuple[Observed, Bools]:
@@ -190,16 +233,21 @@ def _relative_error(observed: Observed) -> Floats:
     shape = observed.values.shape
     if not observed.exact:
         return np.broadcast_to(np.maximum(observed.error, ROUNDING), shape)
+    relative = _broken(observed)
+    typical = np.zeros(shape[0])
+    some = ~np.isnan(relative).all(axis=1)
+    if some.any():
+        typical[some] = np.nanmedian(relative[some], axis=1) / _MEDIAN
+    return np.broadcast_to(np.maximum(typical, ROUNDING)[:, None], shape)
+
+
+def _broken(observed: Observed) -> Floats:
+    """By how much balances are broken, in units of what errors as large as the loads would do, (T, balances)."""
     balances = balances_of(observed.system)
     broken = np.abs((balances @ observed.values.T).T)
     scale = np.sqrt(((balances**2) @ (observed.values**2).T).T)
     with np.errstate(invalid="ignore", divide="ignore"):
-        relative = np.where(scale > 0, broken / scale, np.nan)
-    typical = np.zeros(shape[0])
-    some = ~np.isnan(relative).all(axis=1)
-    if some.any():
-        typical[some] = np.nanmedian(relative[some], axis=1) / 0.6745
-    return np.broadcast_to(np.maximum(typical, ROUNDING)[:, None], shape)
+        return np.where(scale > 0, broken / scale, np.nan)
 
 
 def _weights(observed: Observed) -> Floats:

@@ -113,8 +113,8 @@ def noise_level(loads: xr.DataArray, routing: Routing | RoutingEpochs) -> float:
     A balance c of loads with independent relative errors s is broken by ``c @ y``, of standard deviation
     ``s sqrt(sum c^2 y^2)``. The ratios of all times and fully measured balances tell s: the larger of their root mean
     square and of their 99 % quantile over that of a normal error, for most errors of polled counters are tiny and some
-    are not. Corrupted counters, and what is left of ratios as these make them, are left out. Errors that the counters of a node share, because they
-    are polled together, show only in part.
+    are not. Corrupted counters, and what is left of ratios as these make them, are left out. Errors that the counters
+    of a node share, because they are polled together, show only in part.
 
     Parameters
     ----------

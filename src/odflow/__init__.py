@@ -63,6 +63,7 @@ _HOMES = {
     "reweight": "odflow.sim2real",
     "ReweightConfig": "odflow.sim2real",
     "Reweighted": "odflow.sim2real",
+    "choose": "odflow.estimate",
     "reconcile": "odflow.estimate",
     "noise_level": "odflow.estimate",
     "whatif": "odflow.estimate",
@@ -103,6 +104,7 @@ if TYPE_CHECKING:
     from odflow.estimate import StudentTPosterior as StudentTPosterior
     from odflow.estimate import Tomogravity as Tomogravity
     from odflow.estimate import WhatIf as WhatIf
+    from odflow.estimate import choose as choose
     from odflow.estimate import load as load
     from odflow.estimate import noise_level as noise_level
     from odflow.estimate import reconcile as reconcile

@@ -92,11 +92,6 @@ HISTORY = {
     ),
     "loads": ("loads.nc", "loads.nc: has no variable 'demand'", {}),
     "a topology": ("net.xml", "net.xml: has no demands and no time; a topology is read by Network.read", {}),
-    "a single time": (
-        "history.nc",
-        "history is too short for a covariance",
-        {"history.nc": lambda data: data.isel(time=[0])},
-    ),
     "negative in CSV": (
         "history.csv",
         "history.csv:7: demand -5 cannot be traffic",

@@ -16,7 +16,7 @@ OPTIONS = {
     "--history history.nc --quantiles abc": "Invalid value for --quantiles: 'abc' is not a number",
     "--history history.nc --quantiles ,": "Invalid value for --quantiles: it is empty",
     "--quantiles .5": "only --method gaussian, student-t and stacked give quantiles; they need --history",
-    "--method nope": 'Invalid value "nope" for --method. Choose from: "gravity"',
+    "--method nope": 'Invalid value "nope" for --method. Choose from: "auto", "gravity"',
     "--method gaussian": "--method gaussian learns from past traffic matrices; give --history",
     "--method gravity --history history.nc": "--method gravity uses no history; leave --history out",
     "--missing maybe": 'Invalid value "maybe" for --missing',

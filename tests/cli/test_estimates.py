@@ -72,16 +72,27 @@ def test_without_history_it_is_kl_from_gravity(odflow, files, diamond_routing):
     assert "Largest flows" in ran.out
 
 
-def test_with_history_it_is_gaussian(odflow, files, diamond_routing, traffic):
+def test_with_history_it_is_what_was_best_there(odflow, files, diamond_routing, traffic):
     ran = run_estimate(odflow, files, "--history", files / "history.nc")
     assert (ran.code, ran.err) == (0, "")
-    expected = (
-        of.GaussianPosterior()
-        .fit(traffic[:84], diamond_routing)
-        .estimate(read_loads(files / "loads.nc"), diamond_routing)
-    )
+    choice = of.choose(traffic[:84], diamond_routing)
+    expected = choice.estimator.estimate(read_loads(files / "loads.nc"), diamond_routing)
     np.testing.assert_allclose(read_demands(files / "x.nc"), expected, rtol=1e-9, atol=1e-3)
-    assert "GaussianPosterior, with history until 2026-01-12 00:00" in ran.out
+    assert f"{type(choice.estimator).__name__}, with history until 2026-01-12 00:00" in ran.out
+    errors = ", ".join(f"{name} {100 * tre:.1f} %" for name, tre in choice.errors.items())
+    assert f"relative error on the last weeks of the history: {errors}" in " ".join(ran.out.split())
+    facts = json.loads(run_estimate(odflow, files, "--history", files / "history.nc", "--json").out)
+    assert facts["tried"] == pytest.approx(choice.errors)
+    ran = run_estimate(odflow, files, "--history", files / "history.nc", "--method", "gaussian")
+    assert "GaussianPosterior" in ran.out
+    assert "tried" not in ran.out
+
+
+def test_a_single_past_matrix_will_do(odflow, files, traffic):
+    write(traffic[83:84], files / "history.nc")
+    ran = run_estimate(odflow, files, "--history", files / "history.nc")
+    assert (ran.code, ran.err) == (0, "")
+    assert "KLProjection, with history" in ran.out
 
 
 def test_summary_as_json(odflow, files, traffic):
@@ -114,7 +125,7 @@ def test_saved_models_give_the_same_again(odflow, files):
     )
     first = read_demands(files / "x.nc")
     ran = run_estimate(odflow, files, "--model", files / "m.safetensors")
-    assert "GaussianPosterior, with history until 2026-01-12 00:00" in ran.out
+    assert "Posterior, with history until 2026-01-12 00:00" in ran.out
     np.testing.assert_array_equal(read_demands(files / "x.nc"), first)
 
 

@@ -386,7 +386,7 @@ BAD_ESTIMATES = {
     "--history history.nc --method wgan-tme --draws 9 --starts 3": "draws is 9, more than the 3 starts",
     "--history history.nc --method wgan-tme --steps -1": "steps is -1, expected a whole number",
     "--model model.safetensors --starts 9": "a GaussianPosterior holds no generator; leave --starts out",
-    "--history history.nc --draws 9": "a GaussianPosterior holds no generator; leave --draws out",
+    "--history history.nc --method gaussian --draws 9": "a GaussianPosterior holds no generator; leave --draws out",
 }
 
 

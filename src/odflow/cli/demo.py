@@ -107,7 +107,7 @@ def replay(folder: Path, metric: str, method: str) -> list[str]:
         f" -o {at['loads.nc']}",
         f"odflow route {at['topology.graphml']}{by} -o {at['routing.csv']}",
         f"odflow estimate {at['loads.nc']} --routing {at['routing.csv']} --history {at['history.nc']} --noise 0.01"
-        f" -o {at['estimate.nc']}",
+        f" --method student-t -o {at['estimate.nc']}",
         f"odflow evaluate {at['truth.nc']} {at['estimate.nc']}",
         f"odflow forecast {at['services.csv']} --lead 24 --method {method} -o {at['tomorrow.csv']}",
     ]

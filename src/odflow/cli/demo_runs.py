@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from odflow.estimate import GaussianPosterior, Gravity, KLProjection, Tomogravity
+from odflow.estimate import GaussianPosterior, Gravity, KLProjection, StudentTPosterior, Tomogravity
 from odflow.evaluate.scores import Score, score
 
 if TYPE_CHECKING:
@@ -52,13 +52,14 @@ def run_methods(world: World, step: Callable[[str], None]) -> tuple[list[Run], x
     step : callable
         Told what is being done.
     """
-    gaussian = GaussianPosterior(noise=NOISE)
+    student = StudentTPosterior(noise=NOISE)
     methods = (
         ("gravity", "gravity", Gravity(noise=NOISE), LOADS_ONLY),
         ("tomogravity", "tomogravity", Tomogravity(noise=NOISE), LOADS_ONLY),
         ("kl", "KL, gravity prior", KLProjection(noise=NOISE), LOADS_ONLY),
         ("kl", "KL, history prior", KLProjection(noise=NOISE), HISTORY),
-        ("gaussian", "Gaussian posterior", gaussian, HISTORY),
+        ("gaussian", "Gaussian posterior", GaussianPosterior(noise=NOISE), HISTORY),
+        ("student-t", "Student-t posterior", student, HISTORY),
     )
     runs = []
     for method, label, estimator, needs in methods:
@@ -70,7 +71,7 @@ def run_methods(world: World, step: Callable[[str], None]) -> tuple[list[Run], x
         found = score(world.truth, estimate, loads=world.loads, routing=world.routing)
         runs.append(Run(method, label, needs, estimate, found, seconds))
     step("estimating quantiles")
-    return runs, gaussian.quantiles(world.loads, world.routing, LEVELS)
+    return runs, student.quantiles(world.loads, world.routing, LEVELS)
 
 
 def winner(runs: Sequence[Run]) -> Run:

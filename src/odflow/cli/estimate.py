@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Any
 import odflow.cli.options as opt
 from odflow.cli.console import Console
 from odflow.cli.inputs import ARRAYS, Missing, aligned, check_output, open_routing
-from odflow.cli.methods import LEARNED, POSTERIORS, TRAINED, Method, check_sources, fitted, rehearse, settled_noise
+from odflow.cli.methods import (
+    AUTO,
+    LEARNED,
+    POSTERIORS,
+    TRAINED,
+    Method,
+    check_sources,
+    chosen,
+    fitted,
+    rehearse,
+    settled_noise,
+)
 from odflow.cli.search import Options, Search
 from odflow.errors import DataError, OdflowWarning, UsageError
 
@@ -51,8 +62,8 @@ def estimate(
 ) -> None:
     """Estimate traffic matrices from link loads.
 
-    With a history of measured traffic matrices the method is `gaussian`, without it `kl` from a gravity prior:
-    the most accurate ones that need no training. A recent history is worth more than any method.
+    With a history of measured traffic matrices several methods are tried on its last weeks, and the best one is taken;
+    without it the method is `kl` from a gravity prior. A recent history is worth more than any method.
 
     For example:
 
@@ -72,7 +83,9 @@ def estimate(
         What `odflow fit` or `--save-model` wrote, instead of `--history` and `--method`; with a generator the method
         is the one that inverts it.
     method : str
-        `gravity`: proportional to what enters and leaves. `tomogravity`: gravity, then weighted least squares.
+        `auto`, the default with a history: `student-t`, `gaussian` or `kl`, whichever was best there, as long before
+        as the history is old. `gravity`: proportional to what enters and leaves. `tomogravity`: gravity, then weighted
+        least squares.
         `kl`: minimum relative entropy to the mean of the history, or to gravity. `gaussian`: mean and covariance of
         the history given the loads; also yields quantiles. `student-t`: the same with heavy tails, each flow may
         spike; more accurate, and slower by a few milliseconds for each interval. `stacked`: the mean of small networks
@@ -119,9 +132,14 @@ def estimate(
     extra = None if known is None else read_demands(known, unit=history_unit, progress=console.progress)
     with _heard() as warned:
         noise = settled_noise(noise, model, measured, path)
-        if method in TRAINED and past is not None:
+        if past is not None and method in (None, AUTO, *TRAINED):
             rehearse(measured, path, past, extra, known_error, noise)
-        estimator = search.of(fitted(model, method, noise, past, path, console))
+        tried: dict[str, float] = {}
+        if past is not None and method in (None, AUTO):
+            choice = chosen(measured, past, path, noise or 0.0, intervals=bool(quantiles), console=console)
+            estimator, tried = search.of(choice.estimator), choice.errors
+        else:
+            estimator = search.of(fitted(model, method, noise, past, path, console))
         _check_abilities(estimator, quantiles, own)
         if quantiles and past is not None and isinstance(estimator, GaussianPosterior):
             _calibrate(estimator, past, path, console)
@@ -136,7 +154,9 @@ def estimate(
         write(levels, beside)
     if save_model is not None:
         estimator.save(save_model)
-    report = summary.summarise(matrices, measured, estimator, residual, change=change, warned=warned, top=top)
+    report = summary.summarise(
+        matrices, measured, estimator, residual, change=change, tried=tried, warned=warned, top=top
+    )
     if json:
         Console().json(report.to_dict())
     report.show(console, output, beside)
@@ -190,7 +210,8 @@ def _check_options(
     check_sources(method, history, model)
     if own and model is None and method not in LEARNED:
         raise UsageError(f"--own is for estimates of generators; use --method {', '.join(LEARNED)} or --model")
-    if quantiles and model is None and (method or ("gaussian" if history else "kl")) not in POSTERIORS:
+    automatic = method in (None, AUTO) and history is not None
+    if quantiles and model is None and not automatic and method not in POSTERIORS:
         raise UsageError("only --method gaussian, student-t and stacked give quantiles; they need --history")
     if quantiles:
         from odflow.estimate.checks import check_probabilities

@@ -13,9 +13,13 @@ from odflow.errors import OdflowWarning, UsageError
 if TYPE_CHECKING:
     import xarray as xr
 
+    from odflow.estimate import Choice
     from odflow.estimate.base import Estimator
 
-Method = Literal["gravity", "tomogravity", "kl", "gaussian", "student-t", "stacked", "ddpm-tme", "vae-tme", "wgan-tme"]
+Method = Literal[
+    "auto", "gravity", "tomogravity", "kl", "gaussian", "student-t", "stacked", "ddpm-tme", "vae-tme", "wgan-tme"
+]
+AUTO = "auto"
 POSTERIORS = ("gaussian", "student-t", "stacked")
 LEARNED = {"ddpm-tme": "DDPMTME", "vae-tme": "VAETME", "wgan-tme": "WGANTME"}
 TRAINED = {**LEARNED, "stacked": "StackedEstimator"}
@@ -43,6 +47,8 @@ def check_sources(method: str | None, history: object, model: Path | None) -> No
         )
     if method in ("gravity", "tomogravity") and history is not None:
         raise UsageError(f"--method {method} uses no history; leave --history out, or use --method kl or gaussian")
+    if method == AUTO and history is None:
+        raise UsageError("--method auto tries methods on past traffic matrices; give --history, or leave --method out")
 
 
 def settled_noise(noise: float | None, model: Path | None, loads: xr.DataArray, routing: Any) -> float | None:
@@ -75,6 +81,23 @@ def rehearse(
         quick.estimate(loads, routing, known=known, known_error=known_error)
 
 
+def chosen(
+    loads: xr.DataArray, history: xr.DataArray, routing: Any, noise: float, *, intervals: bool, console: Console
+) -> Choice:
+    """The estimator that was best in back-tests inside the history; one with quantiles if these are needed."""
+    import numpy as np
+
+    import odflow as of
+    from odflow.cli.summary import end_of
+
+    methods = ("student-t", "gaussian") if intervals else ("student-t", "gaussian", "kl")
+    age = (loads["time"].values[0] - end_of(history)) / np.timedelta64(1, "s")
+    with console.steps() as step, warnings.catch_warnings():
+        step("trying methods on the history")
+        warnings.simplefilter("ignore", OdflowWarning)
+        return of.choose(history, routing, methods, noise=noise, age=float(age))
+
+
 def fitted(
     model: Path | None, method: str | None, noise: float | None, history: Any, routing: Any, console: Console
 ) -> Estimator:
@@ -86,7 +109,7 @@ def fitted(
         if noise is not None:
             estimator.noise = noise
         return estimator
-    name = method or ("kl" if history is None else "gaussian")
+    name = method or "kl"
     if name in TRAINED:
         learner, more = getattr(of, TRAINED[name])(noise=noise or 0.0), " --network ..." if name == "stacked" else ""
         console.say(

@@ -67,6 +67,8 @@ class Summary:
     change : float or None
         Sum of absolute differences between a generator's own estimate and the one brought to the loads, as a share of
         the latter's traffic.
+    tried : dict of str to float
+        Mean TRE of methods that were tried on the history, the best first; empty if none were.
     warnings : tuple of str
         What was warned of while estimating, such as counters that contradict the others.
     top : tuple of Flow
@@ -86,6 +88,7 @@ class Summary:
     noise: float
     not_measured: float
     change: float | None
+    tried: dict[str, float]
     warnings: tuple[str, ...]
     top: tuple[Flow, ...]
 
@@ -100,8 +103,11 @@ class Summary:
             f"{self.first} to {self.last} UTC" + (f"; quantiles in {beside}" if beside else "")
         )
         history = f", with history until {self.history_end}" if self.history_end else ""
-        lines = [
-            ("method", self.method + history),
+        lines = [("method", self.method + history)]
+        if self.tried:
+            errors = ", ".join(f"{name} {percent(tre)}" for name, tre in self.tried.items())
+            lines.append(("tried", f"relative error on the last weeks of the history: {errors}"))
+        lines += [
             ("total traffic", f"mean {rate(self.total_mean)}, peak {rate(self.total_peak)}"),
             ("link residual", f"{percent(self.link_residual)} of the load, on average over time"),
         ]
@@ -128,6 +134,7 @@ def summarise(
     residual: LinkResidual,
     *,
     change: float | None = None,
+    tried: Mapping[str, float] | None = None,
     warned: Sequence[str] = (),
     top: int = 10,
 ) -> Summary:
@@ -149,6 +156,7 @@ def summarise(
         noise=_largest_noise(estimator),
         not_measured=float(np.isnan(loads.values).mean()),
         change=change,
+        tried=dict(tried or {}),
         warnings=tuple(dict.fromkeys(warned)),
         top=_largest(matrices, top),
     )

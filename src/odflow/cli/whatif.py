@@ -11,7 +11,7 @@ from cyclopts import Parameter, validators
 import odflow.cli.options as opt
 from odflow.cli.console import Console, percent, rate
 from odflow.cli.inputs import Missing, aligned, check_output, holds_loads, open_network
-from odflow.cli.methods import TRAINED, Method, check_sources, fitted, rehearse, settled_noise
+from odflow.cli.methods import AUTO, TRAINED, Method, check_sources, chosen, fitted, rehearse, settled_noise
 from odflow.cli.simulated import Plot, check_plot
 from odflow.cli.summary import when
 from odflow.errors import UsageError
@@ -84,7 +84,7 @@ def whatif(
     model : Path
         What `odflow fit` or `--save-model` wrote, instead of `--history` and `--method`.
     method : str
-        As in `odflow estimate`; by default `student-t` with a history, `kl` without.
+        As in `odflow estimate`; by default the best of `student-t` and `gaussian` with a history, `kl` without.
     noise : float
         Relative error of the loads; without it, what their contradictions say.
     missing : str
@@ -168,10 +168,10 @@ def _estimator(
 
     noise = settled_noise(noise, model, loads, routing)
     past = None if history is None else read_demands(history, unit=unit, progress=console.progress)
-    if method is None and past is not None:
-        method = "student-t"
-    if method in TRAINED and past is not None:
+    if past is not None and method in (None, AUTO, *TRAINED):
         rehearse(loads, routing, past, None, 0.0, noise)
+    if past is not None and method in (None, AUTO):
+        return past, chosen(loads, past, routing, noise or 0.0, intervals=True, console=console).estimator
     return past, fitted(model, method, noise, past, routing, console)
 
 

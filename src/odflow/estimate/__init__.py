@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from odflow.estimate.balances import Reconciliation, noise_level, reconcile
 from odflow.estimate.base import Estimator, Posterior
+from odflow.estimate.choice import Choice, choose
 from odflow.estimate.failure_loads import WhatIf, whatif
 from odflow.estimate.gaussian import GaussianPosterior
 from odflow.estimate.gravity import Gravity, Tomogravity
@@ -34,6 +35,7 @@ __all__ = [
     "DDPMTME",
     "VAETME",
     "WGANTME",
+    "Choice",
     "Estimator",
     "GaussianPosterior",
     "Gravity",
@@ -46,6 +48,7 @@ __all__ = [
     "StudentTPosterior",
     "Tomogravity",
     "WhatIf",
+    "choose",
     "load",
     "noise_level",
     "reconcile",

@@ -1,0 +1,130 @@
+"""Which estimator is best on one's own history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from odflow import labels
+from odflow.errors import DataError, UsageError
+from odflow.estimate.base import HistoryEstimator
+from odflow.estimate.calibration import folds
+from odflow.estimate.checks import check_counts
+from odflow.estimate.gaussian import GaussianPosterior
+from odflow.estimate.kl import KLProjection
+from odflow.estimate.observe import Noise, noise_like
+from odflow.estimate.student_t import StudentTPosterior
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from odflow.network.epochs import RoutingEpochs
+    from odflow.network.routing import Routing
+
+CANDIDATES: dict[str, type[HistoryEstimator]] = {
+    "student-t": StudentTPosterior,
+    "gaussian": GaussianPosterior,
+    "kl": KLProjection,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """The estimator that was best in back-tests.
+
+    Parameters
+    ----------
+    method : str
+        Its name.
+    estimator : HistoryEstimator
+        Fitted to the whole history.
+    errors : dict of str to float
+        Mean TRE of every method, the best first; empty if the history is too short to try them.
+    tried : int
+        TMs that were estimated.
+    """
+
+    method: str
+    estimator: HistoryEstimator
+    errors: dict[str, float]
+    tried: int
+
+
+def choose(
+    history: xr.DataArray,
+    routing: Routing | RoutingEpochs,
+    methods: Sequence[str] = tuple(CANDIDATES),
+    *,
+    noise: Noise = 0.0,
+    age: float = 0.0,
+    weeks: int = 4,
+    snapshots: int = 24,
+    seed: int = 0,
+) -> Choice:
+    """Try estimators on the last weeks of a history, each week from what was known before it, and fit the best.
+
+    Parameters
+    ----------
+    history : DataArray (time, origin, destination)
+        bit/s.
+    routing : Routing or RoutingEpochs
+        Of the history, too.
+    methods : sequence of str
+        Of ``CANDIDATES``; a history that is too short for back-tests takes the first one that can be fitted to it,
+        a plain one before one that needs a spread.
+    noise : float or mapping of link to float
+        Relative error of the loads.
+    age : float
+        Seconds from the end of the history to what is to be estimated; back-tests do without as much.
+    weeks, snapshots : int
+        Weeks to try, and TMs of each.
+    seed : int
+        Of the noise.
+
+    Raises
+    ------
+    UsageError
+        If a method is unknown.
+    DataError, LabelError, UnitError
+        If the history does not fit.
+    """
+    check_counts(weeks=weeks, snapshots=snapshots)
+    unknown = [name for name in methods if name not in CANDIDATES]
+    if unknown or not methods:
+        raise UsageError(f"cannot try {unknown or 'nothing'}; methods are {', '.join(CANDIDATES)}")
+    errors: dict[str, list[np.ndarray]] = {name: [] for name in methods}
+    rng, gap = np.random.default_rng(seed), np.timedelta64(round(max(age, 0.0)), "s")
+    try:
+        for past, now in folds(history, weeks, snapshots):
+            known = past[past["time"].values < now["time"].values[0] - gap]
+            sent = now[now.values.sum(axis=(1, 2)) > 0]
+            if known.sizes["time"] < 2 or not len(sent):
+                continue
+            loads = noise_like(routing.loads(sent), noise, rng)
+            for name in methods:
+                x = CANDIDATES[name](noise=noise).fit(known, routing).estimate(loads, routing)
+                truth = labels.flat(sent, routing.nodes)
+                off = np.abs(labels.flat(x, routing.nodes) - truth).sum(axis=1)
+                errors[name].append(off / truth.sum(axis=1))
+    except DataError:
+        errors = {name: [] for name in methods}  # too short, or too full of gaps
+    if not errors[methods[0]]:
+        return _untried(history, routing, methods, noise)
+    mean = {name: float(np.concatenate(parts).mean()) for name, parts in errors.items()}
+    best = sorted(mean, key=lambda name: mean[name])
+    estimator = CANDIDATES[best[0]](noise=noise).fit(history, routing)
+    return Choice(best[0], estimator, {name: mean[name] for name in best}, sum(map(len, errors[best[0]])))
+
+
+def _untried(history: xr.DataArray, routing: Routing | RoutingEpochs, methods: Sequence[str], noise: Noise) -> Choice:
+    """The simplest methods first but for KL, which needs no more than a mean and serves if nothing else can."""
+    order = sorted(methods, key=("gaussian", "student-t", "kl").index)
+    for name in order[:-1]:
+        try:
+            return Choice(name, CANDIDATES[name](noise=noise).fit(history, routing), {}, 0)
+        except DataError:
+            continue
+    return Choice(order[-1], CANDIDATES[order[-1]](noise=noise).fit(history, routing), {}, 0)

@@ -227,7 +227,7 @@ def test_list_and_wrong_names(ran, toy, folder, capsys):
         Settings(smoke=True)
     assert entry.main(["nonsense"]) == 2
     assert (
-        "there are estimation, speed, forecast, realism, germany50, reweighting, calibrate, ddpm-tme and sim-mstnet"
+        "there are estimation, speed, failures, forecast, realism, germany50, reweighting, calibrate, ddpm-tme and sim-mstnet"
         in capsys.readouterr().err
     )
 

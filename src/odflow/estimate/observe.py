@@ -176,12 +176,20 @@ def observe(
     for span, part in routing.segments(times):
         values = checked.values[span]
         if demands is None:
-            yield span, Observed(System(part, np.empty(0, dtype=np.int64)), values, link_error, times[span])
+            yield span, Observed(_plain_system(part), values, link_error, times[span])
             continue
         columns = np.flatnonzero(~np.isnan(demands[span]).all(axis=0))
         system = System(part, columns)
         error = np.concatenate([link_error, np.full(len(columns), known_error)])
         yield span, Observed(system, np.hstack([values, demands[span][:, columns]]), error, times[span])
+
+
+def _plain_system(routing: Routing) -> System:
+    """The system without known demands; kept with its routing, for who estimates snapshots one by one."""
+    kept = routing.__dict__.get("_system")
+    if kept is None:
+        kept = routing.__dict__["_system"] = System(routing, np.empty(0, dtype=np.int64))
+    return kept
 
 
 def noise_like(loads: xr.DataArray, noise: Noise, rng: np.random.Generator) -> xr.DataArray:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 CLASSICAL = {
     "gaussian": (
         "GaussianPosterior",
-        "Mean and covariance of the history given the loads, with quantiles; the default with a history.",
+        "Mean and covariance of the history given the loads, with quantiles.",
     ),
     "student-t": ("StudentTPosterior", "The posterior of `gaussian` with heavy tails: each flow may spike."),
     "kl": ("KLProjection", "Minimum relative entropy to the mean of the history."),

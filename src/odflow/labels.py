@@ -11,6 +11,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -131,8 +132,8 @@ def as_times(values: ArrayLike) -> NDArray[np.datetime64]:
     if array.size and (array.dtype.kind in "biufc" or any(isinstance(v, int | float) and v == v for v in items)):
         raise LabelError("times are plain numbers; say what they count: pandas.to_datetime(values, unit='s')")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # numpy only warns of damaged zones, as in 2026-01-05T22:00-0
+        # numpy only warns of damaged zones, as in 2026-01-05T22:00-0
+        with warnings.catch_warnings(action="error") if items else nullcontext():
             years = array.astype("datetime64[Y]")
             times = array.astype("datetime64[ns]")
     except (ValueError, TypeError, OverflowError, Warning) as error:

@@ -66,6 +66,11 @@ class WhatIf:
     calibrated: bool
 
     @property
+    def columns(self) -> list[str]:
+        """Names of the quantiles in rows, ``q0.05``; the one in the middle stands for the load itself."""
+        return [f"q{float(level):g}" for level in self.after["quantile"].values]
+
+    @property
     def utilisation(self) -> xr.DataArray:
         """Loads after the failures over capacity."""
         return self.after / self.capacity
@@ -75,7 +80,7 @@ class WhatIf:
 
         The worst link has the highest utilisation by the last quantile, or the largest gain if no capacity is known.
         """
-        last = f"q{float(self.after['quantile'].values[-1]):g}"
+        last = self.columns[-1]
         lost = dict(zip(self.lost["failure"].values.tolist(), self.lost.values.tolist(), strict=True))
         known = bool(self.capacity.notnull().any())
 
@@ -92,8 +97,7 @@ class WhatIf:
 
     def rows(self) -> list[dict[str, Any]]:
         """One row for each failure and internal link that it does not take down, as plain numbers."""
-        quantiles = [f"q{float(level):g}" for level in self.after["quantile"].values]
-        rows = []
+        quantiles, rows = self.columns, []
         for i, name in enumerate(self.after["failure"].values):
             for k, link in enumerate(self.after["link"].values):
                 if link.startswith((labels.IN, labels.OUT)) or self.down.values[i, k]:
@@ -185,9 +189,14 @@ class _Change:
         return _Change(rows, csr_array(after.matrix[rows]), carried[0] & ~carried[1])
 
     def loads(self, x: Floats) -> Floats:
-        """Loads (..., rows) of TMs (..., flows)."""
-        flat = (self.matrix @ x.reshape(-1, x.shape[-1]).T).T
-        return np.asarray(flat.reshape(*x.shape[:-1], len(self.rows)))
+        """What :attr:`rows` carry of TMs (..., flows)."""
+        return _loads(self.matrix, x)
+
+
+def _loads(matrix: csr_array, x: Floats) -> Floats:
+    """Loads (..., rows) of TMs (..., flows)."""
+    flat = (matrix @ x.reshape(-1, x.shape[-1]).T).T
+    return np.asarray(flat.reshape(*x.shape[:-1], matrix.shape[0]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,7 +213,7 @@ class _Peaks:
 def _peaks(traffic: xr.DataArray, routing: Routing, changes: Sequence[_Change], estimator: Estimator | None) -> _Peaks:
     matrices = labels.check_demands(traffic) if estimator is None else estimator.estimate(traffic, routing)
     x = labels.flat(matrices, routing.nodes)
-    base = np.nan_to_num((routing.matrix @ x.T).T, nan=-np.inf)
+    base = np.nan_to_num(_loads(routing.matrix, x), nan=-np.inf)
     at = np.repeat(base.argmax(axis=0)[None], len(changes), axis=0)
     before = base.max(axis=0)
     after, total, lost = np.repeat(before[None], len(changes), axis=0), np.nansum(x) or 1.0, []
@@ -237,7 +246,7 @@ def _at_peaks(
         some = wanted[start : start + size]
         draws = estimator.sample(traffic[some], routing, samples, seed=seed + number).values
         draws = draws.reshape(samples, len(some), -1)
-        base = _quantiles(np.stack([(routing.matrix @ x.T).T for x in draws]), p)
+        base = _quantiles(_loads(routing.matrix, draws), p)
         for k, change in enumerate(changes):
             values = base.copy()
             values[:, :, change.rows] = _quantiles(change.loads(draws), p, stretch)

@@ -34,7 +34,7 @@ def failure_figure(found: WhatIf, *, count: int = 25) -> Figure:
         Failures to draw, the worst ones.
     """
     worst = found.worst()[:count][::-1]
-    levels = [f"q{float(level):g}" for level in found.after["quantile"].values]
+    levels = found.columns
     low, middle, high, before, capacity = (
         np.array([row[name] for row in worst], dtype=float)
         for name in (levels[0], levels[len(levels) // 2], levels[-1], "before", "capacity")

@@ -6,6 +6,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -18,7 +19,7 @@ from odflow.estimate.balances import consistent, summary
 from odflow.estimate.checks import check_counts, check_probabilities
 from odflow.estimate.observe import Noise, Observed, observe
 from odflow.estimate.priors import History
-from odflow.estimate.projection import blocks
+from odflow.estimate.projection import block_size, blocks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -183,38 +184,9 @@ class HistoryEstimator(Estimator):
         return attrs
 
 
-class Posterior(ABC):
-    """An estimator that also says how sure it is."""
-
-    @abstractmethod
-    def quantiles(
-        self,
-        loads: xr.DataArray,
-        routing: Routing | RoutingEpochs,
-        probabilities: Sequence[float] = (0.05, 0.5, 0.95),
-        *,
-        known: xr.DataArray | None = None,
-        known_error: float = 0.0,
-    ) -> xr.DataArray:
-        """Marginal quantiles of every demand, dims (quantile, time, origin, destination)."""
-
-    @abstractmethod
-    def sample(
-        self,
-        loads: xr.DataArray,
-        routing: Routing | RoutingEpochs,
-        n: int = 100,
-        *,
-        seed: int = 0,
-        known: xr.DataArray | None = None,
-        known_error: float = 0.0,
-    ) -> xr.DataArray:
-        """Joint draws of the TM, dims (sample, time, origin, destination)."""
-
-
 @dataclass(kw_only=True, eq=False)
-class HistoryPosterior(HistoryEstimator, Posterior):
-    """Estimators with a history that say how sure they are, block by block."""
+class Posterior(Estimator):
+    """An estimator that also says how sure it is."""
 
     def quantiles(
         self,
@@ -264,9 +236,21 @@ class HistoryPosterior(HistoryEstimator, Posterior):
     def _quantiles(self, observed: Observed, p: Floats) -> Floats:
         """Of a block, shape (len(p), T, flows)."""
 
-    @abstractmethod
     def _draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
-        """Draws for a block, n of them, each of shape (T, flows)."""
+        """Draws for a block, n of them, each of shape (T, flows); finished many at once, for that is quicker."""
+        unfinished = self._unfinished_draws(observed, n, rng)
+        count = max(1, block_size(len(observed.system.carried)) // len(observed))
+        while some := list(islice(unfinished, count)):
+            finished = self._finish_draws(np.concatenate(some), observed.repeated(len(some)))
+            yield from finished.reshape(len(some), *some[0].shape)
+
+    @abstractmethod
+    def _unfinished_draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
+        """Draws before they are made non-negative and brought to the loads."""
+
+    @abstractmethod
+    def _finish_draws(self, draws: Floats, observed: Observed) -> Floats:
+        """Make draws non-negative and bring them to the loads, shape (T, flows)."""
 
 
 def _as_demands(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -15,13 +14,12 @@ from scipy.stats import gamma
 
 from odflow import labels
 from odflow.errors import NotFittedError, UsageError
-from odflow.estimate.base import HistoryPosterior
+from odflow.estimate.base import HistoryEstimator, Posterior
 from odflow.estimate.calibration import Calibration, Tried, calibrated, folds
 from odflow.estimate.checks import check_counts, check_shares
 from odflow.estimate.meet import meet_loads
 from odflow.estimate.observe import Observed, noise_like
 from odflow.estimate.priors import History, Spread, recency_mean, recency_weights, week_spread
-from odflow.estimate.projection import block_size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(kw_only=True, eq=False)
-class GaussianPosterior(HistoryPosterior):
+class GaussianPosterior(HistoryEstimator, Posterior):
     """Normal prior from recent history, conditioned on the loads, kept non-negative and projected.
 
     The prior mean mu is the recency-weighted mean TM; the covariance C that of the last `weeks`
@@ -186,14 +184,6 @@ class GaussianPosterior(HistoryPosterior):
         calibration = self.calibration_.select(self._columns(observed.system.routing))
         return calibration.quantiles(x, np.sqrt(variance), self._surprise(observed), p)
 
-    def _draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
-        """Finished many at once, for the projection is quicker so."""
-        mean, raw = self._mean(observed), self._unfinished_draws(observed, n, rng)
-        count = max(1, block_size(len(mean)) // len(observed))
-        while some := list(islice(raw, count)):
-            finished = self._finish(np.concatenate(some), mean, observed.repeated(len(some)))
-            yield from finished.reshape(len(some), *some[0].shape)
-
     def _unfinished_draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
         """By conditioning draws of the prior on the loads (Matheron's rule)."""
         mean, spread = self._mean(observed), self._spread(observed)
@@ -202,6 +192,9 @@ class GaussianPosterior(HistoryPosterior):
             own = rng.standard_normal((len(observed), len(mean))) * np.sqrt(spread.own)
             noise = rng.standard_normal(observed.values.shape) * np.sqrt(observed.variance)
             yield self._condition(observed, mean + common + own, observed.values + noise)
+
+    def _finish_draws(self, draws: Floats, observed: Observed) -> Floats:
+        return self._finish(draws, self._mean(observed), observed)
 
     def _finish(self, x: Floats, mean: Floats, observed: Observed) -> Floats:
         lifted = np.maximum(x, self.floor * (mean + 1e-3 * mean.mean())) * observed.system.carried

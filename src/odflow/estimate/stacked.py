@@ -15,7 +15,7 @@ import xarray as xr
 import odflow
 from odflow import labels
 from odflow.errors import NotFittedError, OdflowError, UsageError
-from odflow.estimate.base import HistoryPosterior
+from odflow.estimate.base import HistoryEstimator, Posterior
 from odflow.estimate.calibration import Calibration, Tried, calibrated
 from odflow.estimate.candidates import Candidates, Seen
 from odflow.estimate.checks import check_counts, check_noise
@@ -42,7 +42,7 @@ _AT_ONCE = 64
 
 
 @dataclass(kw_only=True, eq=False)
-class StackedEstimator(HistoryPosterior):
+class StackedEstimator(HistoryEstimator, Posterior):
     """What a small network, shared by all flows, makes of the estimates of several methods.
 
     It sees of each flow how the candidates differ, how sure the Student-t posterior is, how the flow has varied, and
@@ -217,12 +217,15 @@ class StackedEstimator(HistoryPosterior):
         calibration = self.calibration_.select(self._columns(observed.system.routing))
         return calibration.quantiles(x, seen.spread, self._fitted().base._surprise(observed), p)
 
-    def _draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
+    def _unfinished_draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
         seen = self._seen(observed)
         x = _estimated(seen, observed, self.networks_, self.sweeps)
         factor = x / np.maximum(seen.base, np.finfo(float).tiny)
         for draw in self._fitted().base._draws(observed, n, rng):
-            yield meet_loads(observed, draw * factor, self.sweeps)
+            yield draw * factor
+
+    def _finish_draws(self, draws: Floats, observed: Observed) -> Floats:
+        return meet_loads(observed, draws, self.sweeps)
 
     def _seen(self, observed: Observed) -> Seen:
         return self._fitted().see(observed)

@@ -11,18 +11,7 @@ from typing import TYPE_CHECKING, Any
 import odflow.cli.options as opt
 from odflow.cli.console import Console
 from odflow.cli.inputs import ARRAYS, Missing, aligned, check_output, open_routing
-from odflow.cli.methods import (
-    AUTO,
-    LEARNED,
-    POSTERIORS,
-    TRAINED,
-    Method,
-    check_sources,
-    chosen,
-    fitted,
-    rehearse,
-    settled_noise,
-)
+from odflow.cli.methods import AUTO, LEARNED, POSTERIORS, Method, check_sources, prepared
 from odflow.cli.search import Options, Search
 from odflow.errors import DataError, OdflowWarning, UsageError
 
@@ -131,15 +120,19 @@ def estimate(
     past = None if history is None else read_demands(history, unit=history_unit, progress=console.progress)
     extra = None if known is None else read_demands(known, unit=history_unit, progress=console.progress)
     with _heard() as warned:
-        noise = settled_noise(noise, model, measured, path)
-        if past is not None and method in (None, AUTO, *TRAINED):
-            rehearse(measured, path, past, extra, known_error, noise)
-        tried: dict[str, float] = {}
-        if past is not None and method in (None, AUTO):
-            choice = chosen(measured, past, path, noise or 0.0, intervals=bool(quantiles), console=console)
-            estimator, tried = search.of(choice.estimator), choice.errors
-        else:
-            estimator = search.of(fitted(model, method, noise, past, path, console))
+        estimator, tried = prepared(
+            model,
+            method,
+            noise,
+            measured,
+            past,
+            path,
+            console,
+            intervals=bool(quantiles),
+            known=extra,
+            known_error=known_error,
+        )
+        estimator = search.of(estimator)
         _check_abilities(estimator, quantiles, own)
         if quantiles and past is not None and isinstance(estimator, GaussianPosterior):
             _calibrate(estimator, past, path, console)

@@ -51,7 +51,33 @@ def check_sources(method: str | None, history: object, model: Path | None) -> No
         raise UsageError("--method auto tries methods on past traffic matrices; give --history, or leave --method out")
 
 
-def settled_noise(noise: float | None, model: Path | None, loads: xr.DataArray, routing: Any) -> float | None:
+def prepared(
+    model: Path | None,
+    method: str | None,
+    noise: float | None,
+    loads: xr.DataArray,
+    history: xr.DataArray | None,
+    routing: Any,
+    console: Console,
+    *,
+    intervals: bool,
+    known: xr.DataArray | None = None,
+    known_error: float = 0.0,
+) -> tuple[Estimator, dict[str, float]]:
+    """The estimator that was asked for, or the best one on the history; and what the methods tried there were off.
+
+    With `intervals` only methods with quantiles are tried. Noise that is not given is what the loads say.
+    """
+    noise = _settled_noise(noise, model, loads, routing)
+    if history is not None and method in TRAINED:
+        _rehearse(loads, routing, history, known, known_error, noise)
+    if history is not None and method in (None, AUTO):
+        choice = _chosen(loads, history, routing, noise or 0.0, intervals=intervals, console=console)
+        return choice.estimator, choice.errors
+    return _fitted(model, method, noise, history, routing, console), {}
+
+
+def _settled_noise(noise: float | None, model: Path | None, loads: xr.DataArray, routing: Any) -> float | None:
     """The noise that was asked for, else what the loads' contradictions say; None for that of a model file."""
     from odflow.estimate import noise_level
 
@@ -64,7 +90,7 @@ def settled_noise(noise: float | None, model: Path | None, loads: xr.DataArray, 
     return found if found > NEGLIGIBLE else 0.0
 
 
-def rehearse(
+def _rehearse(
     loads: xr.DataArray,
     routing: Any,
     history: xr.DataArray,
@@ -81,7 +107,7 @@ def rehearse(
         quick.estimate(loads, routing, known=known, known_error=known_error)
 
 
-def chosen(
+def _chosen(
     loads: xr.DataArray, history: xr.DataArray, routing: Any, noise: float, *, intervals: bool, console: Console
 ) -> Choice:
     """The estimator that was best in back-tests inside the history; one with quantiles if these are needed."""
@@ -98,7 +124,7 @@ def chosen(
         return of.choose(history, routing, methods, noise=noise, age=float(age))
 
 
-def fitted(
+def _fitted(
     model: Path | None, method: str | None, noise: float | None, history: Any, routing: Any, console: Console
 ) -> Estimator:
     """The estimator of a model file, or of a method after learning from the history."""

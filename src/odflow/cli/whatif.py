@@ -11,14 +11,12 @@ from cyclopts import Parameter, validators
 import odflow.cli.options as opt
 from odflow.cli.console import Console, percent, rate
 from odflow.cli.inputs import Missing, aligned, check_output, holds_loads, open_network
-from odflow.cli.methods import AUTO, TRAINED, Method, check_sources, chosen, fitted, rehearse, settled_noise
+from odflow.cli.methods import Method, check_sources, prepared
 from odflow.cli.simulated import Plot, check_plot
 from odflow.cli.summary import when
 from odflow.errors import UsageError
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from odflow.estimate.failure_loads import WhatIf
     from odflow.network.failures import Failure
     from odflow.network.routing import Routing
@@ -113,7 +111,8 @@ def whatif(
     past, estimator = None, None
     if holds_loads(traffic):
         given = aligned(read_loads(traffic, unit=unit), routing.links, missing)
-        past, estimator = _estimator(given, routing, history, history_unit, model, method, noise, console)
+        past = None if history is None else read_demands(history, unit=history_unit, progress=console.progress)
+        estimator, _ = prepared(model, method, noise, given, past, routing, console, intervals=True)
     elif history is not None or model is not None or method is not None:
         raise UsageError(f"{traffic} holds traffic matrices already; leave --history, --method and --model out")
     else:
@@ -154,27 +153,6 @@ def _failures(
     return found
 
 
-def _estimator(
-    loads: xr.DataArray,
-    routing: Routing,
-    history: str | None,
-    unit: str | None,
-    model: Path | None,
-    method: Method | None,
-    noise: float | None,
-    console: Console,
-) -> tuple[xr.DataArray | None, Any]:
-    from odflow.traffic.files import read_demands
-
-    noise = settled_noise(noise, model, loads, routing)
-    past = None if history is None else read_demands(history, unit=unit, progress=console.progress)
-    if past is not None and method in (None, AUTO, *TRAINED):
-        rehearse(loads, routing, past, None, 0.0, noise)
-    if past is not None and method in (None, AUTO):
-        return past, chosen(loads, past, routing, noise or 0.0, intervals=True, console=console).estimator
-    return past, fitted(model, method, noise, past, routing, console)
-
-
 def _write(found: WhatIf, output: Path) -> None:
     import pandas as pd
 
@@ -198,7 +176,7 @@ def _draw(found: WhatIf, plot: Path) -> None:
 def _tell(console: Console, found: WhatIf, top: int, *, certain: bool) -> None:
     worst = found.worst()
     full = not np.isnan(worst[0]["capacity"]) if worst else False
-    levels = [f"q{float(level):g}" for level in found.after["quantile"].values]
+    levels = found.columns
     middle = levels[len(levels) // 2]
 
     def shown(row: dict[str, Any], name: str) -> str:

@@ -95,6 +95,7 @@ def choose(
     unknown = [name for name in methods if name not in CANDIDATES]
     if unknown or not methods:
         raise UsageError(f"cannot try {unknown or 'nothing'}; methods are {', '.join(CANDIDATES)}")
+    labels.align_nodes(labels.check_demands(history), routing.nodes, "past demands")  # says it if they do not fit
     errors: dict[str, list[np.ndarray]] = {name: [] for name in methods}
     rng, gap = np.random.default_rng(seed), np.timedelta64(round(max(age, 0.0)), "s")
     try:
@@ -103,10 +104,9 @@ def choose(
             sent = now[now.values.sum(axis=(1, 2)) > 0]
             if known.sizes["time"] < 2 or not len(sent):
                 continue
-            loads = noise_like(routing.loads(sent), noise, rng)
+            loads, truth = noise_like(routing.loads(sent), noise, rng), labels.flat(sent, routing.nodes)
             for name in methods:
                 x = CANDIDATES[name](noise=noise).fit(known, routing).estimate(loads, routing)
-                truth = labels.flat(sent, routing.nodes)
                 off = np.abs(labels.flat(x, routing.nodes) - truth).sum(axis=1)
                 errors[name].append(off / truth.sum(axis=1))
     except DataError:

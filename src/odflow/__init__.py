@@ -31,6 +31,8 @@ _HOMES = {
     "StudentTPosterior": "odflow.estimate",
     "StackedEstimator": "odflow.estimate",
     "StackConfig": "odflow.estimate",
+    "DenoisingConfig": "odflow.estimate",
+    "DiffusionPosterior": "odflow.estimate",
     "DDPMTME": "odflow.estimate",
     "VAETME": "odflow.estimate",
     "WGANTME": "odflow.estimate",
@@ -95,6 +97,8 @@ if TYPE_CHECKING:
     from odflow.estimate import DDPMTME as DDPMTME
     from odflow.estimate import VAETME as VAETME
     from odflow.estimate import WGANTME as WGANTME
+    from odflow.estimate import DenoisingConfig as DenoisingConfig
+    from odflow.estimate import DiffusionPosterior as DiffusionPosterior
     from odflow.estimate import GaussianPosterior as GaussianPosterior
     from odflow.estimate import Gravity as Gravity
     from odflow.estimate import InversionConfig as InversionConfig

@@ -185,7 +185,7 @@ def test_units_of_a_table(odflow, files, traffic):
         (("--routing", "routing.csv"), "not both"),
         (("--method", "gaussian"), "give --history, or use --method kl"),
         (("--method", "gravity", "--history", "history.nc"), "uses no history"),
-        (("--quantiles", ".5"), "only --method gaussian, student-t and stacked give quantiles"),
+        (("--quantiles", ".5"), "only --method gaussian, student-t, stacked, diffusion-posterior give quantiles"),
         (("--model", "m.safetensors", "--method", "kl"), "--model is fitted already"),
         (("--model", "net.graphml"), "net.graphml"),
         (("--noise", "-1"), "noise"),

@@ -13,9 +13,10 @@ import odflow as of
 from odflow import labels
 from odflow.errors import DataError, FormatError, NotFittedError, UsageError
 from odflow.estimate.candidates import FEATURES, Candidates
+from odflow.estimate.lessons import lessons_of, without_block
 from odflow.estimate.observe import observe
-from odflow.estimate.stack_network import Paths, Snapshots, StackConfig, StackNetwork, meet, paths_of, snapshots_of
-from odflow.estimate.stack_training import lessons_of, without_block
+from odflow.estimate.snapshots import Paths, Snapshots, meet, paths_of, snapshots_of
+from odflow.estimate.stack_network import StackConfig, StackNetwork
 from odflow.modelfile import ModelFile, read_model, write_model
 from odflow.network.routing import Routing
 from odflow.testing import check_estimator
@@ -134,7 +135,8 @@ def test_network_of_zero_keeps_the_base() -> None:
     matrix = torch.tensor([[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0]])
     base = torch.tensor([[0.1, 0.2, 0.3, 0.4]])
     M = (matrix * base) @ matrix.T
-    seen = Snapshots(torch.randn(1, 4, FEATURES), base, base @ matrix.T, torch.ones(1, 2), torch.linalg.inv(M)[None])
+    features, loads = torch.randn(1, 4, FEATURES), base @ matrix.T
+    seen = Snapshots(features, base, base, loads, torch.ones(1, 2), torch.linalg.inv(M)[None])
     with torch.no_grad():
         torch.testing.assert_close(network(seen, Paths(matrix, matrix)), base)
 

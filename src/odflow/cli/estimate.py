@@ -205,7 +205,7 @@ def _check_options(
         raise UsageError(f"--own is for estimates of generators; use --method {', '.join(LEARNED)} or --model")
     automatic = method in (None, AUTO) and history is not None
     if quantiles and model is None and not automatic and method not in POSTERIORS:
-        raise UsageError("only --method gaussian, student-t and stacked give quantiles; they need --history")
+        raise UsageError(f"only --method {', '.join(POSTERIORS)} give quantiles; they need --history")
     if quantiles:
         from odflow.estimate.checks import check_probabilities
 

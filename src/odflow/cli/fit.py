@@ -40,7 +40,13 @@ LEARNED = {
     "vae-tme": ("vae_tme", "The same with a variational autoencoder."),
     "wgan-tme": ("wgan_tme", "The same with a Wasserstein GAN."),
 }
-STACKED = "The mean of small networks that learn from back-tests which of several estimates to trust; minutes."
+BACKTESTED = {
+    "stacked": ("stacked", "Small networks that learn from back-tests which of several estimates to trust; minutes."),
+    "diffusion-posterior": (
+        "diffusion_posterior",
+        "A diffusion that learns from them and meets the loads; minutes.",
+    ),
+}
 FORECASTERS = {
     "mstnet": ("mstnet", "Sim-MSTNet, a forecaster of demands or cells that has learnt from simulated networks."),
 }
@@ -106,7 +112,8 @@ def fit(group: Group) -> App:
     estimators, generators = Group("Estimators", sort_key=1), Group("Generators", sort_key=2)
     for name, (kind, text) in CLASSICAL.items():
         app.command(_classical(kind), name=name, help=text, group=estimators, help_epilogue="")
-    app.command("odflow.cli.fit_stacked:stacked", name="stacked", help=STACKED, group=estimators, help_epilogue="")
+    for name, (function, text) in BACKTESTED.items():
+        app.command(f"odflow.cli.fit_backtested:{function}", name=name, help=text, group=estimators, help_epilogue="")
     for name, (function, text) in LEARNED.items():
         part = estimators if name.endswith("-tme") else generators
         # their options are the fields of configurations that need torch

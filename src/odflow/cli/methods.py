@@ -17,12 +17,23 @@ if TYPE_CHECKING:
     from odflow.estimate.base import Estimator
 
 Method = Literal[
-    "auto", "gravity", "tomogravity", "kl", "gaussian", "student-t", "stacked", "ddpm-tme", "vae-tme", "wgan-tme"
+    "auto",
+    "gravity",
+    "tomogravity",
+    "kl",
+    "gaussian",
+    "student-t",
+    "stacked",
+    "diffusion-posterior",
+    "ddpm-tme",
+    "vae-tme",
+    "wgan-tme",
 ]
 AUTO = "auto"
-POSTERIORS = ("gaussian", "student-t", "stacked")
+BACKTESTED = {"stacked": "StackedEstimator", "diffusion-posterior": "DiffusionPosterior"}
+POSTERIORS = ("gaussian", "student-t", *BACKTESTED)
 LEARNED = {"ddpm-tme": "DDPMTME", "vae-tme": "VAETME", "wgan-tme": "WGANTME"}
-TRAINED = {**LEARNED, "stacked": "StackedEstimator"}
+TRAINED = {**LEARNED, **BACKTESTED}
 CONTRADICTORY, NEGLIGIBLE = 0.15, 1e-4  # noise
 
 
@@ -137,7 +148,7 @@ def _fitted(
         return estimator
     name = method or "kl"
     if name in TRAINED:
-        learner, more = getattr(of, TRAINED[name])(noise=noise or 0.0), " --network ..." if name == "stacked" else ""
+        learner, more = getattr(of, TRAINED[name])(noise=noise or 0.0), " --network ..." if name in BACKTESTED else ""
         console.say(
             f"training first; to do it once only: odflow fit {name} --history ...{more} -o model.safetensors, "
             "then --model model.safetensors"

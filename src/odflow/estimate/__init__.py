@@ -17,6 +17,8 @@ from odflow.estimate.student_t import StudentTPosterior
 from odflow.lazy import from_torch
 
 if TYPE_CHECKING:
+    from odflow.estimate.denoiser import DenoisingConfig
+    from odflow.estimate.diffusion import DiffusionPosterior
     from odflow.estimate.generative import DDPMTME, VAETME, WGANTME
     from odflow.estimate.inversion import InversionConfig
     from odflow.estimate.stack_network import StackConfig
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 _NEED_TORCH = {
     "DDPMTME": "odflow.estimate.generative",
+    "DenoisingConfig": "odflow.estimate.denoiser",
+    "DiffusionPosterior": "odflow.estimate.diffusion",
     "InversionConfig": "odflow.estimate.inversion",
     "StackConfig": "odflow.estimate.stack_network",
     "StackedEstimator": "odflow.estimate.stacked",
@@ -36,6 +40,8 @@ __all__ = [
     "VAETME",
     "WGANTME",
     "Choice",
+    "DenoisingConfig",
+    "DiffusionPosterior",
     "Estimator",
     "GaussianPosterior",
     "Gravity",

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from odflow.estimate.candidates import FEATURES
-from odflow.estimate.gram import inverses
-from odflow.training.config import TrainingConfig
-
-if TYPE_CHECKING:
-    from odflow.estimate.candidates import Seen
-    from odflow.estimate.observe import Observed
+from odflow.estimate.lessons import LessonConfig, LessonTask
+from odflow.estimate.snapshots import Paths, Snapshots, meet
 
 _FURTHEST = 4.0  # logarithm by which a stage may change a flow
 _TRACE = 1e-6  # of all traffic
 
 
 @dataclass(frozen=True, kw_only=True)
-class StackConfig(TrainingConfig):
+class StackConfig(LessonConfig):
     """Sizes and training of the network.
 
     Parameters
@@ -31,69 +25,21 @@ class StackConfig(TrainingConfig):
         Of its hidden layers.
     dropout : float
         Share of hidden numbers dropped in training.
-    weight_decay : float
-        Of the weights (AdamW).
     meets : int
         Steps towards the loads after the second stage.
-    snapshots : int
-        TMs of each back-test to learn from.
     """
 
     steps: int = 1200
-    batch: int = 32
     learning_rate: float = 1e-2
     final_learning_rate: float = 1e-4
-    ema: float = 0.98
     width: int = 32
     dropout: float = 0.1
-    weight_decay: float = 0.1
     meets: int = 2
-    snapshots: int = 24
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("width", "meets", "snapshots"):
+        for name in ("width", "meets"):
             self._whole(name, 1)
-
-
-class Paths(NamedTuple):
-    """One routing.
-
-    Parameters
-    ----------
-    matrix : Tensor, shape (rows, flows)
-    used : Tensor, shape (rows, flows)
-        1 where a flow passes, divided by the rows that it passes.
-    """
-
-    matrix: Tensor
-    used: Tensor
-
-
-class Snapshots(NamedTuple):
-    """Some snapshots under one routing; traffic in shares of the base estimate's total.
-
-    Parameters
-    ----------
-    features : Tensor, shape (T, flows, FEATURES)
-    base : Tensor, shape (T, flows)
-    loads : Tensor, shape (T, rows)
-        0 where not used.
-    measured : Tensor, shape (T, rows)
-        1 or 0.
-    inverse : Tensor, shape (T, rows, rows)
-        Of ``A diag(base) A' + N`` over the rows that are used; 0 elsewhere.
-    """
-
-    features: Tensor
-    base: Tensor
-    loads: Tensor
-    measured: Tensor
-    inverse: Tensor
-
-    def take(self, rows: Tensor) -> Snapshots:
-        """Some of them."""
-        return Snapshots(*(part[rows] for part in self))
 
 
 class StackNetwork(nn.Module):
@@ -128,34 +74,13 @@ class StackNetwork(nn.Module):
         return meet(x * v.exp(), seen, paths, self.config.meets)
 
 
-def meet(x: Tensor, seen: Snapshots, paths: Paths, steps: int) -> Tensor:
-    """Move TMs towards the loads by the least change in units of the base, keeping them positive."""
-    for _ in range(steps):
-        left = (seen.loads - x @ paths.matrix.T) * seen.measured
-        z = torch.einsum("tij,tj->ti", seen.inverse, left)
-        moved = x + seen.base * (z @ paths.matrix)
-        x = torch.maximum(moved, 0.1 * moved.detach().clamp(min=0) + 0.02 * seen.base)
-    return x
+class StackTask(LessonTask):
+    """What is learnt: least absolute errors of TMs that meet the loads, as shares of the traffic (TRE)."""
 
-
-def paths_of(observed: Observed, dtype: torch.dtype = torch.float32) -> Paths:
-    """The routing of a block."""
-    matrix = torch.from_numpy(observed.system.matrix.toarray()).to(dtype)
-    used = (matrix > 0).to(dtype)
-    return Paths(matrix, used / used.sum(dim=0).clamp(min=1))
-
-
-def snapshots_of(seen: Seen, observed: Observed, dtype: torch.dtype = torch.float32) -> tuple[Snapshots, np.ndarray]:
-    """A block as the network takes it, and the unit of each snapshot, (T, 1), bit/s."""
-    unit = np.maximum(seen.base.sum(axis=1, keepdims=True), np.finfo(float).tiny)
-    base = seen.base / unit + 1e-7 * observed.system.carried
-    used = observed.used
-    loads = np.where(used, np.nan_to_num(observed.values) / unit, 0.0)
-    M = observed.system.gram(base)
-    np.einsum("tii->ti", M)[:] += np.where(used, np.sqrt(observed.variance) / unit, 0.0) ** 2
-    inverse = inverses(M, used, 1e-7)
-    arrays = (seen.features, base, loads, used.astype(float), inverse)
-    return Snapshots(*(torch.from_numpy(np.ascontiguousarray(one)).to(dtype) for one in arrays)), unit
+    def losses(self, seen: Snapshots, paths: Paths, truth: Tensor, generator: torch.Generator) -> Tensor:
+        """TRE of snapshots."""
+        x: Tensor = self.network(seen, paths)
+        return (x - truth).abs().sum(1) / truth.sum(1)
 
 
 def _layers(inputs: int, config: StackConfig) -> nn.Sequential:

@@ -30,7 +30,7 @@ _CLASSICAL: dict[str, type[Estimator]] = {
     cls.__name__: cls for cls in (Gravity, Tomogravity, KLProjection, GaussianPosterior, StudentTPosterior)
 }
 _GENERATIVE = ("DDPMTME", "VAETME", "WGANTME")
-_STACKED = "StackedEstimator"
+_BACKTESTED = ("StackedEstimator", "DiffusionPosterior")
 _FORECASTER = "SimMSTNet"
 _CALIBRATION = "calibration."
 
@@ -106,7 +106,7 @@ def load(path: str | Path) -> Any:
         If the model needs torch and it is not installed.
     """
     model = read_model(path)
-    if model.kind in (*_GENERATORS, *_GENERATIVE, _STACKED, _FORECASTER) and not find_spec("torch"):
+    if model.kind in (*_GENERATORS, *_GENERATIVE, *_BACKTESTED, _FORECASTER) and not find_spec("torch"):
         raise needs_torch(f"{path}: {model.kind}")
     try:
         return _restored(model)
@@ -121,10 +121,10 @@ def _restored(model: ModelFile) -> Any:
         return _classical(model)
     if model.kind in _GENERATORS:
         return load_generator(model)
-    if model.kind == _STACKED:
-        from odflow.estimate.stacked import StackedEstimator
+    if model.kind in _BACKTESTED:
+        import odflow.estimate
 
-        return StackedEstimator.restore(model)
+        return getattr(odflow.estimate, model.kind).restore(model)
     if model.kind in _GENERATIVE:
         from odflow.estimate.generative import restore
 

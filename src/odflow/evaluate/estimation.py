@@ -18,7 +18,7 @@ from odflow.evaluate.estimation_result import EstimationResult, MethodRow, Split
 from odflow.evaluate.learned import LEARNED, STAGES, learned_estimator, learned_words, timed_stages, training_history
 from odflow.evaluate.measure import peak_mib, reset_peak
 from odflow.evaluate.perturb import noisy, without_counters
-from odflow.evaluate.protocol import METHODS, STACKED, Method, method_named, named_dataset
+from odflow.evaluate.protocol import BACKTESTED, METHODS, Method, method_named, named_dataset
 from odflow.evaluate.published import published
 from odflow.evaluate.report import command_line, provenance
 from odflow.evaluate.scores import mean_score, score
@@ -85,7 +85,7 @@ class EstimationBenchmark:
 
     def __post_init__(self) -> None:
         if not self.methods:
-            raise UsageError(f"no method to compare; choose from {', '.join((*METHODS, STACKED, *LEARNED))}")
+            raise UsageError(f"no method to compare; choose from {', '.join((*METHODS, *BACKTESTED, *LEARNED))}")
         for name in self.methods:
             if name not in LEARNED:
                 method_named(name, 0.0)
@@ -156,7 +156,7 @@ def run(
             progress(name)
         if name in LEARNED:
             rows += _run_learned(name, config, train, truth, given, data, progress)
-        elif name == STACKED:
+        elif name in BACKTESTED:
             methods = [method_named(name, config.told_noise, seed) for seed in config.seeds]
             rows.append(_mean_row([_run_method(one, train, truth, given, data, warm=False) for one in methods]))
         else:

@@ -41,7 +41,7 @@ METHODS = (
     "oracle:test-mean+kl",
     "oracle:previous+kl",
 )
-STACKED = "stacked"
+BACKTESTED = ("stacked", "diffusion-posterior")
 # the protocol counts weeks in rows, over gaps
 _LAST_WEEK = "the last week of history (seven days' worth of intervals)"
 
@@ -129,6 +129,11 @@ def method_named(name: str, noise: float, seed: int = 0) -> Method:
 
             words = "what small networks, shared by all flows, make of these estimates; learnt from back-tests"
             return Method(name, words, StackedEstimator(noise=noise, config=StackConfig(seed=seed)))
+        case "diffusion-posterior":
+            from odflow.estimate import DenoisingConfig, DiffusionPosterior
+
+            words = "a diffusion, shared by all flows, that meets the loads in every step; learnt from back-tests"
+            return Method(name, words, DiffusionPosterior(noise=noise, config=DenoisingConfig(seed=seed)))
         case "oracle:test-mean+kl":
             words = "true mean TM of the test part, KL projection"
             return Method(name, words, _mean_kl(noise), "test mean")
@@ -136,7 +141,7 @@ def method_named(name: str, noise: float, seed: int = 0) -> Method:
             words = "true TM of the previous interval, KL projection"
             return Method(name, words, PreviousProjection(prior="history", noise=noise), "previous")
         case _:
-            raise UsageError(f"unknown method '{name}'; methods are {', '.join((*METHODS, STACKED, *LEARNED))}")
+            raise UsageError(f"unknown method '{name}'; methods are {', '.join((*METHODS, *BACKTESTED, *LEARNED))}")
 
 
 def _mean_kl(noise: float) -> KLProjection:

@@ -1,21 +1,23 @@
-"""Training the stack's network on back-tests inside a history (needs torch)."""
+"""Back-tests inside a history to learn from, and learning from them (needs torch)."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from odflow import labels
 from odflow.errors import DataError
 from odflow.estimate.calibration import folds
 from odflow.estimate.candidates import Candidates
 from odflow.estimate.observe import noise_like, observe
-from odflow.estimate.stack_network import Paths, Snapshots, StackConfig, StackNetwork, paths_of, snapshots_of
+from odflow.estimate.snapshots import Paths, Snapshots, paths_of, snapshots_of
+from odflow.training.config import TrainingConfig
 from odflow.training.seeds import generator_of
 
 if TYPE_CHECKING:
@@ -31,6 +33,28 @@ _PAST = np.timedelta64(28, "D")  # of history for each back-test
 _MOST, _PARTS, _OVERLAPPING = 400, 4, 7
 _FEWEST = 100  # snapshots
 _LEAST = 0.25  # of all back-tests for a member that leaves some out
+
+
+@dataclass(frozen=True, kw_only=True)
+class LessonConfig(TrainingConfig):
+    """What learning from back-tests takes.
+
+    Parameters
+    ----------
+    weight_decay : float
+        Of the weights (AdamW).
+    snapshots : int
+        TMs of each back-test to learn from.
+    """
+
+    batch: int = 32
+    ema: float = 0.98
+    weight_decay: float = 0.1
+    snapshots: int = 24
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._whole("snapshots", 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +108,7 @@ class Lessons:
 
 
 def lessons_of(
-    history: xr.DataArray, routing: Routing | RoutingEpochs, config: StackConfig, noise: Noise = 0.0
+    history: xr.DataArray, routing: Routing | RoutingEpochs, config: LessonConfig, noise: Noise = 0.0
 ) -> list[Lessons]:
     """Back-tests: weeks of a history, one from each day on, from what is before them; the latest first.
 
@@ -124,54 +148,80 @@ def without_block(lessons: Sequence[Lessons], number: int, count: int) -> tuple[
     return block, apart
 
 
-class StackTask:
-    """What is learnt: least absolute errors of TMs that meet the loads, as shares of the traffic (TRE).
+class LessonTask(ABC):
+    """A network that learns from lessons.
 
     Parameters
     ----------
-    network : StackNetwork
+    network : nn.Module
+        With buffers ``mean`` and ``std``, set to those of the features.
     lessons : sequence of Lesson
-    config : StackConfig
+    config : LessonConfig
     """
 
-    def __init__(self, network: StackNetwork, lessons: Sequence[Lesson], config: StackConfig) -> None:
-        self.network, self.lessons = network, lessons
-        self.modules: dict[str, torch.nn.Module] = {"network": network}
+    def __init__(self, network: nn.Module, lessons: Sequence[Lesson], config: LessonConfig) -> None:
+        self.network, self.groups = network, _by_routing(lessons)
+        self.modules: dict[str, nn.Module] = {"network": network}
         adam = torch.optim.AdamW(
             network.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
         self.optimizers: dict[str, torch.optim.Optimizer] = {"network": adam}
-        self.data = torch.tensor([(k, t) for k, one in enumerate(lessons) for t in range(len(one.truth))])
-        values = torch.cat([one.snapshots.features.flatten(0, 1) for one in lessons])
-        network.mean.copy_(values.mean(0))
-        network.std.copy_(values.std(0).clamp(min=0.05))
+        self.data = torch.tensor([(k, t) for k, one in enumerate(self.groups) for t in range(len(one.truth))])
+        values = torch.cat([one.snapshots.features.flatten(0, 1) for one in self.groups])
+        network.get_buffer("mean").copy_(values.mean(0))
+        network.get_buffer("std").copy_(values.std(0).clamp(min=0.05))
+
+    @abstractmethod
+    def losses(self, seen: Snapshots, paths: Paths, truth: Tensor, generator: torch.Generator) -> Tensor:
+        """Of each snapshot."""
 
     def step(self, batch: Tensor, step: int, generator: torch.Generator, update: Update) -> dict[str, Tensor]:
         """See :class:`odflow.training.task.Task`."""
         with torch.random.fork_rng(devices=[]):  # for dropout, which draws from torch's global generator
             torch.manual_seed(generator.initial_seed())
-            loss = self.errors(batch).mean()
+            loss = self.errors(batch, generator).mean()
         update("network", loss)
-        return {"TRE": loss.detach()}
+        return {"loss": loss.detach()}
 
-    def errors(self, batch: Tensor) -> Tensor:
-        """TRE of snapshots, given as pairs of lesson and time."""
-        out, batch, device = [], batch.cpu(), self.network.mean.device
+    def errors(self, batch: Tensor, generator: torch.Generator) -> Tensor:
+        """Losses of snapshots, given as pairs of group and time."""
+        out, batch, device = [], batch.cpu(), self.network.get_buffer("mean").device
         for k in batch[:, 0].unique().tolist():
-            lesson, rows = self.lessons[k], batch[batch[:, 0] == k, 1]
-            truth = lesson.truth[rows].to(device)
-            seen = Snapshots(*(part.to(device) for part in lesson.snapshots.take(rows)))
-            x = self.network(seen, Paths(*(part.to(device) for part in lesson.paths)))
-            out.append((x - truth).abs().sum(1) / truth.sum(1))
+            group, rows = self.groups[k], batch[batch[:, 0] == k, 1]
+            seen = Snapshots(*(part.to(device) for part in group.snapshots.take(rows)))
+            paths = Paths(*(part.to(device) for part in group.paths))
+            out.append(self.losses(seen, paths, group.truth[rows].to(device), generator))
         return torch.cat(out)
 
     def validate(self, data: Tensor, generator: torch.Generator) -> float:
-        """Mean TRE."""
-        return float(self.errors(data).mean())
+        """Mean loss."""
+        return float(self.errors(data, generator).mean())
 
 
-def fresh_network(config: StackConfig, member: int) -> StackNetwork:
+class _Group(NamedTuple):
+    """All snapshots under one routing."""
+
+    snapshots: Snapshots
+    paths: Paths
+    truth: Tensor
+
+
+def _by_routing(lessons: Sequence[Lesson]) -> list[_Group]:
+    found: dict[int, list[Lesson]] = {}
+    for one in lessons:
+        found.setdefault(id(one.observed.system), []).append(one)
+    return [
+        _Group(
+            Snapshots(*(torch.cat(part) for part in zip(*(one.snapshots for one in some), strict=True))),
+            some[0].paths,
+            torch.cat([one.truth for one in some]),
+        )
+        for some in found.values()
+    ]
+
+
+def fresh_network(network: type[nn.Module], config: LessonConfig, member: int) -> nn.Module:
     """A network before training."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(generator_of(config.seed, member).initial_seed())
-        return StackNetwork(config)
+        return network(config)

@@ -1,4 +1,4 @@
-"""``odflow fit stacked``; loaded on use, for it needs torch."""
+"""``odflow fit stacked`` and ``diffusion-posterior``; loaded on use, for they need torch."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from odflow.cli.fit import (
     say,
 )
 from odflow.cli.inputs import check_output, command_line, open_routing
-from odflow.estimate import StackConfig, StackedEstimator
-from odflow.estimate.stacked import member_file
+from odflow.estimate import DenoisingConfig, DiffusionPosterior, StackConfig, StackedEstimator
+from odflow.estimate.backtested import BacktestedEstimator, member_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,13 +66,25 @@ def stacked(
     training: Annotated[StackConfig, Training] = StackConfig(),  # noqa: B008  (frozen)
 ) -> None:
     """Train a StackedEstimator."""
+    _fit(StackedEstimator(members=files.members, config=training, noise=files.noise), files)
+
+
+def diffusion_posterior(
+    *,
+    files: Annotated[Files, Flat],
+    training: Annotated[DenoisingConfig, Training] = DenoisingConfig(),  # noqa: B008  (frozen)
+) -> None:
+    """Train a DiffusionPosterior."""
+    _fit(DiffusionPosterior(members=files.members, config=training, noise=files.noise), files)
+
+
+def _fit(learner: BacktestedEstimator, files: Files) -> None:
     console = Console(files.quiet)
     check_output(files.output, (".safetensors",), [files.history, files.network, files.routing])
     left = next((path for path in files.checkpoints if path.exists()), None)
     check_checkpoint(left or files.checkpoints[0], files.history, files.resume, console)
     path = open_routing(files.network, files.routing, files.metric)
     past = read_history(files.history, files.history_unit, files.weeks, console)
-    learner = StackedEstimator(members=files.members, config=training, noise=files.noise)
     with kept(files.checkpoints[0], left is None), console.bar("training") as progress:
         learner.fit(
             past,
@@ -85,4 +97,5 @@ def stacked(
         learner.save(files.output)
     for file in files.checkpoints:
         file.unlink(missing_ok=True)
-    say(console, files.output, learner, past, [("networks", f"{len(learner.networks_)} of {training.steps} steps")])
+    trained = [("networks", f"{len(learner.networks_)} of {learner.config.steps} steps")]
+    say(console, files.output, learner, past, trained)

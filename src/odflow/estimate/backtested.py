@@ -1,0 +1,270 @@
+"""Estimators of which networks, shared by all flows, learn from back-tests inside the history (needs torch)."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import nn
+
+import odflow
+from odflow import labels
+from odflow.errors import NotFittedError, OdflowError, UsageError
+from odflow.estimate.base import HistoryEstimator, Posterior
+from odflow.estimate.calibration import Calibration, Tried, calibrated
+from odflow.estimate.candidates import Candidates, Seen
+from odflow.estimate.checks import check_counts, check_noise
+from odflow.estimate.lessons import LessonConfig, fresh_network, lessons_of, without_block
+from odflow.estimate.meet import meet_loads
+from odflow.estimate.priors import History
+from odflow.estimate.snapshots import Paths, Snapshots, paths_of, snapshots_of
+from odflow.estimate.store import calibration_in, calibration_numbers
+from odflow.modelfile import ModelFile, write_model
+from odflow.training import data_hash, train
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from odflow.estimate.lessons import Lessons, LessonTask
+    from odflow.estimate.observe import Observed
+    from odflow.network.epochs import RoutingEpochs
+    from odflow.network.routing import Routing
+    from odflow.training import Progress
+
+    Floats = NDArray[np.float64]
+
+AT_ONCE = 64
+
+
+@dataclass(kw_only=True, eq=False)
+class BacktestedEstimator(HistoryEstimator, Posterior):
+    """Starts from the Student-t estimate and lets networks, shared by all flows, change it.
+
+    They see features of the flows that do not depend on the network (:class:`odflow.estimate.candidates.Candidates`)
+    and learn from back-tests inside the history. Each member has left out some of the time; how far off it was there
+    makes the quantiles, as in :meth:`GaussianPosterior.calibrate`.
+
+    Parameters
+    ----------
+    members : int
+        Networks; the estimate is the mean of theirs.
+    config : LessonConfig
+    sweeps : int
+        Passes of the final projection.
+    """
+
+    members: int = 3
+    config: LessonConfig
+    sweeps: int = 50
+    candidates_: Candidates | None = field(default=None, init=False, repr=False)
+    networks_: list[nn.Module] = field(default_factory=list, init=False, repr=False)
+    calibration_: Calibration | None = field(default=None, init=False, repr=False)
+    provenance_: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
+
+    network: ClassVar[type[nn.Module]]
+    task: ClassVar[type[LessonTask]]
+    configuration: ClassVar[type[LessonConfig]]
+
+    def __post_init__(self) -> None:
+        check_counts(members=self.members, sweeps=self.sweeps)
+
+    @abstractmethod
+    def _said(self, network: nn.Module, seen: Snapshots, paths: Paths) -> Tensor:
+        """The estimate of a network, (T, flows), in the unit of the snapshots."""
+
+    def fit(
+        self,
+        history: xr.DataArray | None = None,
+        routing: Routing | RoutingEpochs | None = None,
+        *,
+        checkpoint: Path | None = None,
+        resume: bool = False,
+        progress: Progress | None = None,
+        command: str = "",
+    ) -> Self:
+        """Learn from past TMs, dims (time, origin, destination), bit/s, and their routing.
+
+        Parameters
+        ----------
+        history : DataArray (time, origin, destination)
+        routing : Routing or RoutingEpochs
+        checkpoint : Path, optional
+            Of the training; each member has a file beside it, numbered.
+        resume : bool
+            Go on from these.
+        progress : callable, optional
+            Is told how far the training is.
+        command : str
+            The command line that asked for it, for the provenance.
+
+        Raises
+        ------
+        UsageError
+            Without a history or a routing.
+        DataError, LabelError, UnitError
+            If the history does not fit, is too short, or never measures a flow.
+        """
+        if history is None or routing is None:
+            raise UsageError(f"{type(self).__name__} learns from a history and its routing: fit(history, routing)")
+        past, started, digest = History.of(history), time.perf_counter(), data_hash(history)
+        lessons = lessons_of(history, routing, self.config, self.noise)
+        count = min(self.members, len(lessons))
+        last = data_hash(routing.loads(history[-1:]))
+        identity = {"history": digest, "last loads": last, "noise": str(self.noise)}
+        self.networks_ = [
+            self._member(
+                without_block(lessons, k, count)[1],
+                k,
+                _told(progress, k, count),
+                checkpoint=None if checkpoint is None else member_file(checkpoint, k),
+                resume=resume,
+                identity=identity,
+            )
+            for k in range(count)
+        ]
+        self.candidates_ = Candidates().fit(history)
+        assert self.candidates_.base.mean_ is not None
+        self._remember(past, self.candidates_.base.mean_)
+        tried = [
+            self._tried(one, network)
+            for k, network in enumerate(self.networks_)
+            for one in without_block(lessons, k, count)[0]
+        ]
+        columns = self._columns(routing)
+        self.calibration_ = calibrated(tried, self._fitted_mean()[columns]).select(np.argsort(columns))
+        self.provenance_ = {
+            "data": digest,
+            "first": str(past.time[0]),
+            "end": str(past.end),
+            "tms": len(past.time),
+            "learnt_from": sum(len(one.truth) for one in lessons),
+            "seed": self.config.seed,
+            "odflow": odflow.__version__,
+            "command": command,
+            "seconds": round(time.perf_counter() - started, 3),
+        }
+        return self
+
+    def _member(
+        self, lessons: list[Lessons], number: int, progress: Progress | None = None, **options: Any
+    ) -> nn.Module:
+        cls, config = type(self), replace(self.config, seed=self.config.seed + number)
+        network = fresh_network(cls.network, self.config, number)
+        task = cls.task(network, [part for one in lessons for part in one.parts], config)
+        train(task, task.data, config, progress=progress, **options)
+        return network.cpu().double().eval()
+
+    def _tried(self, lessons: Lessons, network: nn.Module) -> Tried:
+        """How a network did on a back-test that it has not learnt from."""
+        base = lessons.candidates.base
+        return Tried(
+            lessons.truth,
+            np.concatenate([self._estimated(part.seen, part.observed, [network]) for part in lessons.parts]),
+            np.concatenate([part.seen.spread for part in lessons.parts]),
+            np.concatenate([base._surprise(part.observed) for part in lessons.parts]),
+            base._mean(lessons.parts[0].observed),
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write parameters and all that was learnt to one ``.safetensors`` file; :func:`odflow.load` reads it.
+
+        Raises
+        ------
+        NotFittedError
+            Before :meth:`fit`.
+        OdflowError
+            If the file cannot be written.
+        """
+        if self.candidates_ is None or self.calibration_ is None:
+            raise NotFittedError("there is nothing to save yet: call fit(history, routing) first")
+        parameters = {f.name: getattr(self, f.name) for f in fields(self) if f.init and f.name != "config"}
+        header: dict[str, Any] = {"parameters": parameters, "config": asdict(self.config), "nodes": self.nodes_}
+        tensors = self.candidates_.numbers() | calibration_numbers(self.calibration_)
+        for k, network in enumerate(self.networks_):
+            tensors |= {f"network {k}.{name}": value.float().numpy() for name, value in network.state_dict().items()}
+        header |= {"history_end": str(self.end_), "networks": len(self.networks_), "provenance": self.provenance_}
+        write_model(path, ModelFile(type(self).__name__, header, tensors))
+
+    @classmethod
+    def restore(cls, model: ModelFile) -> Self:
+        """Rebuild from what :meth:`save` wrote.
+
+        Raises
+        ------
+        KeyError, TypeError, OdflowError
+            If its parts do not fit each other.
+        """
+        header, tensors = model.header, model.tensors
+        estimator = cls(config=cls.configuration(**header["config"]), **header["parameters"])
+        check_noise(estimator.noise)
+        estimator.nodes_, estimator.end_ = tuple(header["nodes"]), labels.as_times([header["history_end"]])[0]
+        estimator.candidates_ = Candidates().restore(tensors, estimator.nodes_, header["history_end"])
+        estimator.mean_, estimator.provenance_ = estimator.candidates_.base.mean_, dict(header["provenance"])
+        estimator.calibration_ = calibration_in(tensors, len(estimator.nodes_) ** 2)
+        if estimator.calibration_ is None:
+            raise OdflowError("its calibration is missing")
+        for k in range(header["networks"]):
+            start, network = f"network {k}.", cls.network(estimator.config)
+            own = {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
+            try:
+                network.load_state_dict({name: torch.from_numpy(value) for name, value in own.items()})
+            except RuntimeError as error:
+                raise OdflowError(f"its network {k} is incomplete or of another size") from error
+            estimator.networks_.append(network.double().eval())
+        return estimator
+
+    def _solve(self, observed: Observed) -> Floats:
+        return self._estimated(self._seen(observed), observed, self.networks_)
+
+    def _quantiles(self, observed: Observed, p: Floats) -> Floats:
+        seen = self._seen(observed)
+        assert self.calibration_ is not None
+        calibration = self.calibration_.select(self._columns(observed.system.routing))
+        x = self._estimated(seen, observed, self.networks_)
+        return calibration.quantiles(x, seen.spread, self._fitted().base._surprise(observed), p)
+
+    def _estimated(self, seen: Seen, observed: Observed, networks: Sequence[nn.Module]) -> Floats:
+        """The mean of what networks say, projected onto the loads, bit/s."""
+        snapshots, unit = snapshots_of(seen, observed, torch.float64)
+        paths, parts = paths_of(observed, torch.float64), []
+        with torch.no_grad():
+            for rows in torch.arange(len(unit)).split(AT_ONCE):
+                some = snapshots.take(rows)
+                parts.append(torch.stack([self._said(network, some, paths) for network in networks]).mean(0))
+        x = torch.cat(parts).numpy() * unit
+        return meet_loads(observed, np.maximum(x, 0.0) * observed.system.carried, self.sweeps)
+
+    def _finish_draws(self, draws: Floats, observed: Observed) -> Floats:
+        return meet_loads(observed, draws, self.sweeps)
+
+    def _seen(self, observed: Observed) -> Seen:
+        return self._fitted().see(observed)
+
+    def _fitted(self) -> Candidates:
+        if self.candidates_ is None:
+            raise NotFittedError(f"{type(self).__name__} needs past TMs; call fit(history, routing) first")
+        return self.candidates_
+
+
+def member_file(checkpoint: Path, number: int) -> Path:
+    """Where the checkpoint of a member is."""
+    return checkpoint.with_suffix(f".{number}{checkpoint.suffix}")
+
+
+def _told(progress: Progress | None, number: int, count: int) -> Progress | None:
+    """Progress of a member as a part of that of all."""
+    if progress is None:
+        return None
+
+    def told(done: int, total: int, losses: Mapping[str, float]) -> None:
+        progress(number * total + done, count * total, losses)
+
+    return told

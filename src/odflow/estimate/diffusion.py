@@ -88,7 +88,7 @@ class DiffusionPosterior(BacktestedEstimator):
     configuration = DenoisingConfig
 
     def _said(self, network: nn.Module, seen: Snapshots, paths: Paths) -> Tensor:
-        return _drawn(network, seen, paths, torch.zeros_like(seen.base), self.config)
+        return drawn(network, seen, paths, torch.zeros_like(seen.base), self.config)
 
     def _unfinished_draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
         snapshots, unit = snapshots_of(self._seen(observed), observed, torch.float64)
@@ -98,7 +98,7 @@ class DiffusionPosterior(BacktestedEstimator):
             normal = torch.from_numpy(rng.standard_normal(snapshots.base.shape))
             with torch.no_grad():
                 for rows in torch.arange(len(unit)).split(AT_ONCE):
-                    parts.append(_drawn(network, snapshots.take(rows), paths, normal[rows], self.config))
+                    parts.append(drawn(network, snapshots.take(rows), paths, normal[rows], self.config))
             yield torch.cat(parts).numpy() * unit * observed.system.carried
 
 
@@ -109,7 +109,7 @@ def levels(config: DenoisingConfig) -> list[float]:
     return [*((most + shares * (least - most)) ** _BEND).tolist(), 0.0]
 
 
-def _drawn(network: nn.Module, seen: Snapshots, paths: Paths, normal: Tensor, config: DenoisingConfig) -> Tensor:
+def drawn(network: nn.Module, seen: Snapshots, paths: Paths, normal: Tensor, config: DenoisingConfig) -> Tensor:
     """TMs, (T, flows), from standard normal noise; Euler steps of Karras et al. 2022, eq. 4, meeting the loads."""
     ratios, falling = Ratios.about(seen), levels(config)
     v, before = normal * falling[0], torch.zeros_like(normal)

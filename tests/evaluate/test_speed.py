@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from rich.console import Console
@@ -61,6 +62,16 @@ def test_writers_show_the_verdict():
     with console.capture() as capture:
         console.print(result.table())
     assert "FAIL" in capture.get()
+
+
+def test_one_tm_at_a_time_is_the_batch(monkeypatch):
+    monkeypatch.setattr(speed, "_real_data", lambda: False)
+    (row,) = run(SpeedBenchmark(parts=("streaming",), repeats=1)).rows
+    assert row.what == "one TM by Student-t, 100 nodes"
+    counters, off, _ = re.fullmatch(r"(\d+) counters; (\S+) from the batch of (\d+)", row.detail).groups()
+    assert int(counters) == 600
+    assert 0 <= float(off) < 1e-8
+    assert 0.01 < row.best < 5
 
 
 def test_real_weeks_are_reported_missing_without_the_data(monkeypatch):

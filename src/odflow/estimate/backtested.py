@@ -22,7 +22,7 @@ from odflow.estimate.calibration import Calibration, Tried, calibrated
 from odflow.estimate.candidates import Candidates, Seen
 from odflow.estimate.checks import check_counts, check_noise
 from odflow.estimate.lessons import LessonConfig, fresh_network, lessons_of, without_block
-from odflow.estimate.meet import meet_loads
+from odflow.estimate.meet import meet_exactly, meet_loads
 from odflow.estimate.priors import History
 from odflow.estimate.snapshots import Paths, Snapshots, paths_of, snapshots_of
 from odflow.estimate.store import calibration_in, calibration_numbers
@@ -240,7 +240,7 @@ class BacktestedEstimator(HistoryEstimator, Posterior):
                 some = snapshots.take(rows)
                 parts.append(torch.stack([self._said(network, some, paths) for network in networks]).mean(0))
         x = torch.cat(parts).numpy() * unit
-        return meet_loads(observed, np.maximum(x, 0.0) * observed.system.carried, self.sweeps)
+        return meet_exactly(observed, np.maximum(x, 0.0) * observed.system.carried, self.sweeps)
 
     def _finish_draws(self, draws: Floats, observed: Observed) -> Floats:
         return meet_loads(observed, draws, self.sweeps)

@@ -88,7 +88,7 @@ class Estimator(ABC):
             If the estimator needs a history first.
         """
         run = self._over_blocks(loads, routing, known, known_error, self._solve)
-        return _as_demands(run, loads, routing, self._attrs(loads))
+        return as_demands(run, loads, routing, self._attrs(loads))
 
     def save(self, path: str | Path) -> None:
         """Write parameters and what was learnt to one ``.safetensors`` file; see :func:`odflow.load`."""
@@ -205,7 +205,7 @@ class Posterior(Estimator):
         """
         p = check_probabilities(probabilities)
         values = self._over_blocks(loads, routing, known, known_error, lambda observed: self._quantiles(observed, p))
-        return with_dim(values, "quantile", p, loads, routing, self._attrs(loads))
+        return as_demands(values, loads, routing, self._attrs(loads), quantile=p)
 
     def sample(
         self,
@@ -230,7 +230,7 @@ class Posterior(Estimator):
             return np.stack(list(self._draws(observed, n, rng)))
 
         values = self._over_blocks(loads, routing, known, known_error, solve)
-        return with_dim(values, "sample", np.arange(n), loads, routing, self._attrs(loads))
+        return as_demands(values, loads, routing, self._attrs(loads), sample=np.arange(n))
 
     @abstractmethod
     def _quantiles(self, observed: Observed, p: Floats) -> Floats:
@@ -253,28 +253,19 @@ class Posterior(Estimator):
         """Make draws non-negative and bring them to the loads, shape (T, flows)."""
 
 
-def _as_demands(
-    x: Floats, loads: xr.DataArray, routing: Routing | RoutingEpochs, attrs: dict[str, str | float]
-) -> xr.DataArray:
-    interval = float(loads.attrs["interval_s"])
-    return labels.demands(x, loads["time"].values, routing.nodes, interval, **attrs)
-
-
-def with_dim(
+def as_demands(
     x: Floats,
-    dim: str,
-    values: Sequence[float] | NDArray[np.generic],
     loads: xr.DataArray,
     routing: Routing | RoutingEpochs,
     attrs: dict[str, str | float],
+    **leading: Sequence[float] | NDArray[np.generic],
 ) -> xr.DataArray:
-    """Label an array of shape (k, T, flows) as demands with a leading dim."""
-    n, interval = len(routing.nodes), float(loads.attrs["interval_s"])
-    nodes = list(routing.nodes)
+    """Label an array of shape (..., T, flows) as demands with the leading dims that are named."""
+    n, nodes = len(routing.nodes), list(routing.nodes)
     return xr.DataArray(
-        x.reshape(*x.shape[:2], n, n),
-        dims=(dim, "time", "origin", "destination"),
-        coords={dim: values, "time": labels.as_times(loads["time"].values), "origin": nodes, "destination": nodes},
+        x.reshape(*x.shape[:-1], n, n),
+        dims=(*leading, "time", "origin", "destination"),
+        coords={**leading, "time": labels.as_times(loads["time"].values), "origin": nodes, "destination": nodes},
         name="demand",
-        attrs={"units": labels.UNITS, "interval_s": interval, **attrs},
+        attrs={"units": labels.UNITS, "interval_s": float(loads.attrs["interval_s"]), **attrs},
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 import xarray as xr
@@ -17,7 +17,7 @@ from odflow.errors import NotFittedError, UsageError
 from odflow.estimate.base import HistoryEstimator, Posterior
 from odflow.estimate.calibration import Calibration, Tried, calibrated, folds
 from odflow.estimate.checks import check_counts, check_shares
-from odflow.estimate.meet import meet_loads
+from odflow.estimate.meet import meet_exactly, meet_loads
 from odflow.estimate.observe import Observed, noise_like
 from odflow.estimate.priors import History, Spread, recency_mean, recency_weights, week_spread
 
@@ -79,6 +79,8 @@ class GaussianPosterior(HistoryEstimator, Posterior):
     sweeps: int = 50
     spread_: Spread | None = field(default=None, init=False, repr=False)
     calibration_: Calibration | None = field(default=None, init=False, repr=False)
+
+    most_rows: ClassVar[int] = 300  # for which the projection is solved to the last digits
 
     def __post_init__(self) -> None:
         check_shares(correlation=self.correlation, pooling=self.pooling, floor=self.floor)
@@ -171,7 +173,7 @@ class GaussianPosterior(HistoryEstimator, Posterior):
 
     def _solve(self, observed: Observed) -> Floats:
         mean = self._mean(observed)
-        return self._finish(self._condition(observed, mean[None], observed.values), mean, observed)
+        return self._finish(self._condition(observed, mean[None], observed.values), observed)
 
     def _moments(self, observed: Observed) -> tuple[Floats, Floats]:
         """Estimates and posterior variances of a block, shape (T, flows)."""
@@ -194,11 +196,14 @@ class GaussianPosterior(HistoryEstimator, Posterior):
             yield self._condition(observed, mean + common + own, observed.values + noise)
 
     def _finish_draws(self, draws: Floats, observed: Observed) -> Floats:
-        return self._finish(draws, self._mean(observed), observed)
+        return meet_loads(observed, self._lifted(draws, observed), self.sweeps)
 
-    def _finish(self, x: Floats, mean: Floats, observed: Observed) -> Floats:
-        lifted = np.maximum(x, self.floor * (mean + 1e-3 * mean.mean())) * observed.system.carried
-        return meet_loads(observed, lifted, self.sweeps)
+    def _finish(self, x: Floats, observed: Observed) -> Floats:
+        return meet_exactly(observed, self._lifted(x, observed), self.sweeps, self.most_rows)
+
+    def _lifted(self, x: Floats, observed: Observed) -> Floats:
+        mean = self._mean(observed)
+        return np.asarray(np.maximum(x, self.floor * (mean + 1e-3 * mean.mean())) * observed.system.carried)
 
     def _spread(self, observed: Observed) -> Spread:
         columns = self._columns(observed.system.routing)

@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 
 from odflow import labels
 from odflow.errors import DataError, NotFittedError, UsageError
-from odflow.estimate.base import HistoryEstimator, with_dim
+from odflow.estimate.base import HistoryEstimator, as_demands
 from odflow.estimate.checks import check_counts, check_noise, check_shares
 from odflow.estimate.inversion import InversionConfig, decode_starts, invert
 from odflow.estimate.meet import meet_loads
@@ -200,7 +200,7 @@ class GenerativeEstimator(HistoryEstimator):
             return np.stack([own, self._projected(observed, own)])
 
         run = self._over_blocks(loads, routing, known, known_error, solve)
-        return with_dim(run, "stage", np.array(["own", "projected"]), loads, routing, self._attrs(loads))
+        return as_demands(run, loads, routing, self._attrs(loads), stage=np.array(["own", "projected"]))
 
     def save(self, path: str | Path) -> None:
         """Write parameters and generator to one ``.safetensors`` file; :func:`odflow.load` reads it.

@@ -35,12 +35,13 @@ class Gram:
         self.matrix, self.by_column = matrix, csr_array(matrix.T)
         count = np.diff(self.by_column.indptr).astype(np.int64)
         self.linear = gram_map(matrix) if (count**2).sum() <= _MAP_ENTRIES else None
+        self._adjoint = None if self.linear is None else self.linear.T
 
     def __call__(self, weights: Floats) -> Floats:
         """Weights (T, columns) to ``R diag(w) R'``, shape (T, rows, rows)."""
         r = self.matrix.shape[0]
-        if self.linear is not None:
-            return np.asarray((self.linear.T @ weights.T).T.reshape(len(weights), r, r))
+        if self._adjoint is not None:
+            return np.asarray((self._adjoint @ weights.T).T.reshape(len(weights), r, r))
         return np.stack([((self.matrix * w) @ self.by_column).toarray() for w in weights])
 
     def quadratic(self, inner: Floats) -> Floats:

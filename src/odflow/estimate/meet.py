@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from odflow.estimate.newton import newton_projection
 from odflow.estimate.projection import project
 
 if TYPE_CHECKING:
@@ -14,6 +15,17 @@ if TYPE_CHECKING:
     from odflow.estimate.observe import Observed
 
     Floats = NDArray[np.float64]
+
+
+def meet_exactly(observed: Observed, prior: Floats, sweeps: int, most_rows: int = 300) -> Floats:
+    """As :func:`meet_loads`, to more digits, where loads are exact and not more than so many."""
+    if not observed.exact or observed.values.shape[1] > most_rows:
+        return meet_loads(observed, prior, sweeps)
+    x, done = newton_projection(observed, prior)
+    if not done.all():  # loads that no TM can have
+        some = prior if len(prior) == 1 else prior[~done]
+        x[~done] = project(observed.system.rows, some, observed.values[~done], sweeps=sweeps)
+    return x
 
 
 def meet_loads(observed: Observed, prior: Floats, sweeps: int) -> Floats:

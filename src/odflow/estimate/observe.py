@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
-from scipy.sparse import csr_array, eye_array, vstack
+from scipy.sparse import csc_array, csr_array, eye_array, vstack
 
 from odflow import labels
 from odflow.errors import DataError, LabelError, UsageError, listed
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Times = NDArray[np.datetime64]
 
+_PATTERNS = 1000  # of measured counters whose independent rows are kept
 # relative error of the counter readings: one for all, or by link
 Noise = float | Mapping[str, float]
 
@@ -54,6 +55,11 @@ class System:
         return csr_array(vstack([self.routing.matrix, identity]))
 
     @cached_property
+    def transposed(self) -> csc_array:
+        """A'."""
+        return self.matrix.T
+
+    @cached_property
     def rows(self) -> list[Row]:
         """Rows prepared for the KL projection."""
         return rows_of(self.matrix)
@@ -62,6 +68,17 @@ class System:
     def gram(self) -> Gram:
         """Weights of the flows (T, flows) to ``A diag(w) A'``, (T, rows, rows), and its adjoint."""
         return Gram(self.matrix)
+
+    def independent(self, pattern: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Rows of a pattern of which all others there are linear combinations; kept, for they are asked for again."""
+        key, kept = np.packbits(pattern).tobytes(), self.__dict__.setdefault("_independent", {})
+        if key not in kept:
+            if len(kept) >= _PATTERNS:
+                kept.clear()
+            rows = np.flatnonzero(pattern)
+            kept[key] = rows[independent(self.matrix[rows])]
+        found: NDArray[np.int64] = kept[key]
+        return found
 
     @cached_property
     def carried(self) -> NDArray[np.bool_]:
@@ -119,10 +136,12 @@ class Observed:
         measured = np.isfinite(self.values)
         exact = measured & (np.broadcast_to(self.error, measured.shape) == 0)
         used = measured & ~exact
+        if (exact == exact[:1]).all():
+            used[:, self.system.independent(exact[0])] = True
+            return used
         patterns, which = np.unique(exact, axis=0, return_inverse=True)
         for k, pattern in enumerate(patterns):
-            rows = np.flatnonzero(pattern)
-            used[np.ix_(which.ravel() == k, rows[independent(self.system.matrix[rows])])] = True
+            used[np.ix_(which.ravel() == k, self.system.independent(pattern))] = True
         return used
 
     def span(self, span: slice) -> Observed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -71,6 +71,8 @@ class StudentTPosterior(GaussianPosterior):
     freedom: float = 3.0
     rounds: int = 3
 
+    most_rows: ClassVar[int] = 1000
+
     def __post_init__(self) -> None:
         super().__post_init__()
         check_counts(rounds=self.rounds)
@@ -87,7 +89,7 @@ class StudentTPosterior(GaussianPosterior):
         moved, variance, own = (np.concatenate(part) for part in zip(*parts, strict=True))
         mean = self._mean(observed)
         least = np.maximum(self._spread(observed).own, np.finfo(float).tiny)
-        return Looked(self._finish(mean + moved, mean, observed), variance, own / least)
+        return Looked(self._finish(mean + moved, observed), variance, own / least)
 
     def _solve(self, observed: Observed) -> Floats:
         parts = []
@@ -95,7 +97,7 @@ class StudentTPosterior(GaussianPosterior):
             own = self._own(mixture)
             parts.append(mixture.moved(own, mixture.explained(own, mixture.innovation)))
         mean = self._mean(observed)
-        return self._finish(mean + np.concatenate(parts), mean, observed)
+        return self._finish(mean + np.concatenate(parts), observed)
 
     def _moments(self, observed: Observed) -> tuple[Floats, Floats]:
         looked = self.looked(observed)
@@ -202,7 +204,7 @@ class _Mixture:
         return np.maximum(out, 1e-6 * before)
 
     def _seen(self, z: Floats) -> Floats:
-        return np.asarray((self.observed.system.matrix.T @ z.T).T)
+        return np.asarray((self.observed.system.transposed @ z.T).T)
 
     def _common(self, z: Floats) -> Floats:
         return np.asarray((z @ self.loadings) @ self.spread.factors.T)

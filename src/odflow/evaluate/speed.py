@@ -17,9 +17,10 @@ from odflow.evaluate.report import Provenance, Report, command_line, markdown_ta
 if TYPE_CHECKING:
     from rich.table import Table
 
-PARTS = ("projection", "sizes", "routing", "files", "simulate", "start")
+PARTS = ("projection", "sizes", "streaming", "routing", "files", "simulate", "start")
 SIZES = (12, 23, 50, 100, 200, 500)
 _TIMEOUT_S = 900
+_STREAMED = {"abilene": 0.005, "geant": 0.02}  # seconds
 _SIMULATED = ((12, 1, "5min", 1.0), (100, 4, "15min", 60.0), (1000, 1 / 7, "1h", 120.0))
 
 
@@ -30,8 +31,9 @@ class SpeedBenchmark:
     Parameters
     ----------
     parts : tuple of str
-        ``projection`` (the real weeks), ``sizes`` (KL projection at 12 to 500 nodes), ``routing``,
-        ``files`` (2,016 TOTEM files), ``simulate`` (TMs and cells), ``start`` (import and ``odflow --help``).
+        ``projection`` (the real weeks), ``sizes`` (KL projection at 12 to 500 nodes), ``streaming`` (one TM by
+        Student-t: Abilene, GEANT, 100 nodes), ``routing``, ``files`` (2,016 TOTEM files), ``simulate`` (TMs and
+        cells), ``start`` (import and ``odflow --help``).
     max_nodes : int
         Largest generated network of ``sizes`` and ``routing``.
     repeats : int
@@ -210,6 +212,12 @@ def _measure(part: str, config: SpeedBenchmark, progress: Callable[[str], None])
                 progress(what)
                 found = _child("project_random", nodes=nodes, seed=seed, repeats=repeats)
                 yield _row(what, found, 60.0, 2048.0) if nodes == 200 else _row(what, found)
+        case "streaming":
+            real = _STREAMED if _real_data() else {}
+            for name, limit in {**real, "100 nodes": 0.2}.items():
+                what = f"one TM by Student-t, {name}"
+                progress(what)
+                yield _row(what, _child("stream", name=name, seed=seed, repeats=repeats), limit)
         case "routing":
             what = f"ECMP routing, {config.max_nodes} nodes"
             progress(what)

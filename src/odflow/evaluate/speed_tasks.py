@@ -21,6 +21,7 @@ from odflow.evaluate.synthetic import random_network
 from odflow.network.routing import Routing
 
 _ABILENE = 12
+_STREAMED = 20  # TMs
 
 
 def project_week(dataset: str, prior: str, repeats: int) -> dict[str, Any]:
@@ -49,6 +50,28 @@ def project_random(nodes: int, seed: int, repeats: int) -> dict[str, Any]:
     count = loads.sizes["time"]
     detail = f"{count} TMs, {nodes} nodes, {len(network.links)} links, {len(routing.links)} counters"
     return _measured(lambda: estimator.estimate(loads, routing), repeats, detail, count)
+
+
+def stream(name: str, seed: int, repeats: int) -> dict[str, Any]:
+    """The Student-t estimate of one interval after set-up, and how far it is from that of a batch."""
+    from odflow.estimate import StudentTPosterior
+    from odflow.evaluate.protocol import DATASETS, named_dataset
+    from odflow.traffic.plausible import PlausibleTraffic, plausible_traffic
+
+    if name in DATASETS:
+        data = named_dataset(name)
+        routing, past, truth = data.routing, data.train, data.test[:_STREAMED]
+    else:
+        network = random_network(int(name.split()[0]), seed=seed)
+        routing = Routing.shortest_path(network)
+        made = plausible_traffic(network, PlausibleTraffic(weeks=1, interval="1h"), seed=seed)
+        past, truth = made[:-_STREAMED], made[-_STREAMED:]
+    loads, estimator = routing.loads(truth), StudentTPosterior().fit(past)
+    batch = estimator.estimate(loads, routing).values
+    alone = np.concatenate([estimator.estimate(loads[t : t + 1], routing).values for t in range(_STREAMED)])
+    off = np.abs(alone - batch).max() / batch.max()
+    detail = f"{len(routing.links)} counters; {off:.0e} from the batch of {_STREAMED}"
+    return _measured(lambda: estimator.estimate(loads[:1], routing), max(repeats, _STREAMED), detail, 1)
 
 
 def route(nodes: int, seed: int, repeats: int) -> dict[str, Any]:
@@ -147,6 +170,8 @@ def main(task: str, arguments: str) -> None:
         match task:
             case "project_week":
                 found = project_week(**options)
+            case "stream":
+                found = stream(**options)
             case "project_random":
                 found = project_random(**options)
             case "route":

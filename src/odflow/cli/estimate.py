@@ -79,7 +79,8 @@ def estimate(
         the history given the loads; also yields quantiles. `student-t`: the same with heavy tails, each flow may
         spike; more accurate, and slower by a few milliseconds for each interval. `stacked`: the mean of small networks
         that learn from back-tests inside the history which of these and other estimates to trust; the most accurate
-        one (minutes, three weeks of history, needs torch). `ddpm-tme`, `vae-tme`, `wgan-tme`:
+        one (minutes, three weeks of history, needs torch). `diffusion-posterior`: draws that meet the loads, by a
+        diffusion that learns from the same back-tests; as accurate, and slower. `ddpm-tme`, `vae-tme`, `wgan-tme`:
         what a generator of traffic matrices, trained on the history, would draw to explain the loads (minutes to
         hours, needs torch).
     own : bool

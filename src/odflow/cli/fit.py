@@ -54,7 +54,8 @@ HELP = """Learn from past traffic matrices, and write what was learnt to a file.
 
 `odflow estimate --model FILE` estimates with any of them, `odflow sample FILE` draws from the generators. `gaussian`,
 `student-t` and `kl` take a second and a recent history is all they need; the others train for minutes to hours and
-need torch. The most accurate one is `stacked`. `odflow forecast --model FILE` forecasts with `mstnet`.
+need torch. The most accurate ones are `stacked` and `diffusion-posterior`. `odflow forecast --model FILE` forecasts
+with `mstnet`.
 """
 EXAMPLES = """For example:
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 AT_ONCE = 64
+_LEAST_DRAWS = 20  # to put in order
 
 
 @dataclass(kw_only=True, eq=False)
@@ -50,7 +51,10 @@ class BacktestedEstimator(HistoryEstimator, Posterior):
 
     They see features of the flows that do not depend on the network (:class:`odflow.estimate.candidates.Candidates`)
     and learn from back-tests inside the history. Each member has left out some of the time; how far off it was there
-    makes the quantiles, as in :meth:`GaussianPosterior.calibrate`.
+    makes the quantiles, as in :meth:`GaussianPosterior.calibrate`. Joint draws take their marginals from these, and how
+    flows go together from the draws of a model (Schefzik, Thorarinsdottir, Gneiting, "Uncertainty quantification in
+    complex simulation models using ensemble copula coupling", Statistical Science 28, 2013); they are then projected
+    onto the loads.
 
     Parameters
     ----------
@@ -241,6 +245,18 @@ class BacktestedEstimator(HistoryEstimator, Posterior):
                 parts.append(torch.stack([self._said(network, some, paths) for network in networks]).mean(0))
         x = torch.cat(parts).numpy() * unit
         return meet_exactly(observed, np.maximum(x, 0.0) * observed.system.carried, self.sweeps)
+
+    @abstractmethod
+    def _raw_draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
+        """Joint draws, each of shape (T, flows), of which only the order matters."""
+
+    def _unfinished_draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
+        """The calibrated quantiles of each demand, in the order of its raw draws."""
+        count = max(n, _LEAST_DRAWS)
+        draws = np.stack(list(self._raw_draws(observed, count, rng)))
+        quantiles = self._quantiles(observed, (np.arange(count) + 0.5) / count)
+        np.put_along_axis(draws, draws.argsort(axis=0), quantiles, axis=0)
+        yield from draws[:n]
 
     def _finish_draws(self, draws: Floats, observed: Observed) -> Floats:
         return meet_loads(observed, draws, self.sweeps)

@@ -90,7 +90,7 @@ class DiffusionPosterior(BacktestedEstimator):
     def _said(self, network: nn.Module, seen: Snapshots, paths: Paths) -> Tensor:
         return drawn(network, seen, paths, torch.zeros_like(seen.base), self.config)
 
-    def _unfinished_draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
+    def _raw_draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
         snapshots, unit = snapshots_of(self._seen(observed), observed, torch.float64)
         paths = paths_of(observed, torch.float64)
         for k in range(n):
@@ -99,7 +99,7 @@ class DiffusionPosterior(BacktestedEstimator):
             with torch.no_grad():
                 for rows in torch.arange(len(unit)).split(AT_ONCE):
                     parts.append(drawn(network, snapshots.take(rows), paths, normal[rows], self.config))
-            yield torch.cat(parts).numpy() * unit * observed.system.carried
+            yield torch.cat(parts).numpy() * unit
 
 
 def levels(config: DenoisingConfig) -> list[float]:

@@ -31,7 +31,7 @@ class StackedEstimator(BacktestedEstimator):
     projected onto the loads. It learns from back-tests inside the history: weeks, one from each day on, estimated from
     what was known before, by the least absolute error. The estimate is the mean over `members`, each of which has left
     out some of the time; how far off they were there makes the quantiles, as in :meth:`GaussianPosterior.calibrate`.
-    Joint draws are those of the Student-t posterior, moved as its estimate is, and projected onto the loads.
+    Joint draws go together as those of the Student-t posterior do.
 
     Parameters
     ----------
@@ -57,8 +57,5 @@ class StackedEstimator(BacktestedEstimator):
         x: Tensor = network(seen, paths)
         return x
 
-    def _unfinished_draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
-        seen = self._seen(observed)
-        factor = self._estimated(seen, observed, self.networks_) / np.maximum(seen.base, np.finfo(float).tiny)
-        for draw in self._fitted().base._draws(observed, n, rng):
-            yield draw * factor
+    def _raw_draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
+        return self._fitted().base._unfinished_draws(observed, n, rng)

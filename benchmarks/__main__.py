@@ -1,6 +1,6 @@
 """Run every quick benchmark with the settings of the published tables, or those named.
 
-``python -m benchmarks [NAME ...]``; ``forecast``, ``realism`` (minutes), ``failures``, ``germany50`` and
+``python -m benchmarks [NAME ...]``; ``forecast``, ``realism`` (minutes), ``failures``, ``diffusion``, ``germany50`` and
 ``reweighting`` (a quarter of an hour) have to be named. ``python -m benchmarks ddpm-tme [OPTIONS]`` and ``sim-mstnet
 [OPTIONS]`` are apart, for they train for hours, and so is ``calibrate [NAME ...]``, which makes no table but the
 configurations of simulators.
@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks import estimation, failures, forecast, germany50, realism, reweighting, speed
 from odflow.errors import OdflowError
 
-KNOWN = "estimation, speed, failures, forecast, realism, germany50, reweighting, calibrate, ddpm-tme and sim-mstnet"
+KNOWN = "estimation, speed, failures, diffusion, forecast, realism, germany50, reweighting, calibrate, ddpm-tme, sim-mstnet"
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -43,6 +43,10 @@ def main(names: list[str]) -> int:
                     speed.write(RESULTS)
                 case "failures":
                     failures.write(RESULTS)
+                case "diffusion":
+                    from benchmarks import diffusion
+
+                    diffusion.write(RESULTS)
                 case "forecast":
                     forecast.write(RESULTS)
                 case "realism":

@@ -1,17 +1,26 @@
-"""Estimation tables: all data sets noise-free; with noise; with missing counters."""
+"""Estimation tables: all data sets noise-free; with noise; with missing counters; and more on the test week.
+
+What is done is kept in ``.odflow-estimation``: an interrupted run goes on, and two side by side share the work.
+"""
 
 from __future__ import annotations
 
+import pickle
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from benchmarks import estimation_more as more
 from odflow.evaluate.estimation import EstimationBenchmark, run
 from odflow.evaluate.estimation_result import EstimationResult, method_list, summary_table
-from odflow.evaluate.report import json_text, write_text
+from odflow.evaluate.protocol import BACKTESTED, METHODS
+from odflow.evaluate.report import json_text, plain, write_text
 
 TABLES = (
-    EstimationBenchmark(dataset="abilene"),
-    EstimationBenchmark(dataset="geant"),
+    EstimationBenchmark(dataset="abilene", methods=(*METHODS, *BACKTESTED), seeds=(0, 1, 2)),
+    EstimationBenchmark(dataset="geant", methods=(*METHODS, *BACKTESTED), seeds=(0, 1, 2)),
     EstimationBenchmark(dataset="bell_labs"),
     EstimationBenchmark(dataset="cmu"),
     EstimationBenchmark(dataset="abilene", noise=0.05),
@@ -36,13 +45,45 @@ Made by `python -m benchmarks estimation`; each section also by the command in i
 """
 
 
+KEPT = Path(".odflow-estimation")
+
+
 def write(folder: Path) -> None:
-    results = [_run(config) for config in TABLES]
+    results: list[EstimationResult] = [_kept(f"table-{k}", partial(_run, config)) for k, config in enumerate(TABLES)]
+    found = {name: _more(name) for name in more.NETWORKS}
     methods = "## Methods\n\n" + method_list(results[0].rows) + "\n"
     overview = "## Overview\n\n" + summary_table(results)
-    text = "\n".join([INTRODUCTION, overview, methods, *(result.section() for result in results)])
+    extra = more.sections(found, folder / "figures")
+    text = "\n".join([INTRODUCTION, overview, extra, methods, *(result.section() for result in results)])
     write_text(folder / "estimation.md", text)
-    write_text(folder / "estimation.json", json_text({"tables": [result.to_dict() for result in results]}))
+    content = {"tables": [result.to_dict() for result in results], "more": plain(found)}
+    write_text(folder / "estimation.json", json_text(content))
+
+
+def _more(name: str) -> more.More:
+    return more.More(
+        noise=_kept(f"noise-{name}", partial(more.noise_told, name)),
+        failing={
+            method: _kept(f"failing-{name}-{method}", partial(more.failing_links, name, method))
+            for method in more.CLASSICAL
+        },
+        rolled=_kept(f"rolled-{name}", partial(more.rolled, name)),
+        weeks={
+            method: _kept(f"week-{name}-{method}", partial(more.week, name, method))
+            for method in (*more.CLASSICAL, *more.LEARNED)
+        },
+    )
+
+
+def _kept(name: str, make: Callable[[], Any]) -> Any:
+    file = KEPT / f"{name}.pickle"
+    if file.exists():
+        return pickle.loads(file.read_bytes())
+    print(name, file=sys.stderr, flush=True)
+    KEPT.mkdir(exist_ok=True)
+    result = make()
+    file.write_bytes(pickle.dumps(result))
+    return result
 
 
 def _run(config: EstimationBenchmark) -> EstimationResult:

@@ -1,0 +1,129 @@
+"""What the parts of the diffusion posterior are worth: ``python -m benchmarks diffusion``.
+
+Learnt from back-tests before the last three training weeks, tried on those of the last three; the test part is not
+touched.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from odflow.estimate.denoiser import DenoisingConfig, FlowDenoiser
+from odflow.estimate.diffusion import DenoisingTask, drawn
+from odflow.estimate.lessons import Lesson, LessonConfig, LessonTask, fresh_network, lessons_of
+from odflow.estimate.snapshots import meet
+from odflow.estimate.stack_network import StackConfig, StackNetwork, StackTask
+from odflow.evaluate.protocol import named_dataset
+from odflow.evaluate.report import markdown_table, provenance, write_text
+from odflow.training import train
+
+SEED, DRAWS = 0, (8, 32)
+TRIED = np.timedelta64(21, "D")
+SNAPSHOTS = 12  # of each back-test that is tried
+HEADINGS = (
+    "",
+    *(f"{name}, {what}" for name in ("abilene", "geant") for what in ("estimate", "8 draws", "32", "inside")),
+)
+INTRODUCTION = """# The parts of the diffusion posterior
+
+Made by `python -m benchmarks diffusion`. Networks learn from back-tests before the last three training weeks, and are
+tried on those of these three weeks (one from each day, some snapshots of each); one network with seed 0, no test data.
+
+- *estimate*: mean TRE of the estimate, where the flow from no noise leads; *8 draws*, *32*: of the median of so many
+  raw draws. *inside*: share of the traffic of demands that lie between the 5 and 95 % quantiles of 32 raw draws.
+- *without features*: the denoiser knows the Student-t estimate and its standard deviation, but no recent mean, no hour
+  of the day, no loads (steps towards the loads are made as before).
+- *forgets*: an evaluation does not know the last result.
+- The prior of DDPM-TME, latent and tied to its network's pairs of nodes, is in [ddpm-tme.md](ddpm-tme.md).
+"""
+
+
+class Forgetful(FlowDenoiser):
+    """Does not know the last result."""
+
+    def forward(self, v: Tensor, level: Tensor, before: Tensor, features: Tensor, scale: Tensor) -> Tensor:
+        return super().forward(v, level, torch.zeros_like(before), features, scale)
+
+
+def write(folder: Path) -> None:
+    """Train and try all of them, and write ``diffusion.md``."""
+    rows: dict[str, list[str]] = {}
+    about = []
+    for name in ("abilene", "geant"):
+        data = named_dataset(name)
+        about.append(f"- {data.name}, sha256 `{data.sha256}`")
+        lessons = lessons_of(data.train, data.routing, DenoisingConfig(seed=SEED))
+        end = max(one.last for one in lessons)
+        before = [part for one in lessons if one.last < end - TRIED for part in one.parts]
+        after = [_some(part) for one in lessons if one.first >= end - TRIED for part in one.parts]
+        for variant, found in _tried(before, after):
+            print(name, variant, found, file=sys.stderr, flush=True)
+            rows.setdefault(variant, [variant]).extend(found)
+    lines = [INTRODUCTION, *provenance("python -m benchmarks diffusion", SEED).lines(), *about, ""]
+    write_text(folder / "diffusion.md", "\n".join([*lines, markdown_table(HEADINGS, list(rows.values())), ""]))
+
+
+def _tried(before: list[Lesson], after: list[Lesson]) -> list[tuple[str, list[str]]]:
+    stack = _trained(StackNetwork, StackTask, before, StackConfig(seed=SEED))
+    student = _score([meet(one.snapshots.base, one.snapshots, one.paths, 3) for one in after], after)
+    with torch.no_grad():
+        stacked = _score([stack(one.snapshots, one.paths) for one in after], after)
+    found = [("student-t", [student, "", "", ""]), ("stack, one network", [stacked, "", "", ""])]
+    config = DenoisingConfig(seed=SEED)
+    found.append(("diffusion, one network", _diffused(FlowDenoiser, before, after, config)))
+    found.append(("without features", _diffused(FlowDenoiser, _blind(before), _blind(after), config)))
+    found.append(("forgets", _diffused(Forgetful, before, after, config)))
+    return found
+
+
+def _diffused(
+    network: type[FlowDenoiser], before: list[Lesson], after: list[Lesson], config: DenoisingConfig
+) -> list[str]:
+    denoiser = _trained(network, DenoisingTask, before, config)
+    rng = torch.Generator().manual_seed(SEED)
+
+    def draw(one: Lesson, noise: float) -> Tensor:
+        normal = noise * torch.randn(one.truth.shape, generator=rng)
+        with torch.no_grad():
+            return drawn(denoiser, one.snapshots, one.paths, normal, config)
+
+    estimate = _score([draw(one, 0.0) for one in after], after)
+    draws = [torch.stack([draw(one, 1.0) for _ in range(max(DRAWS))]) for one in after]
+    medians = [_score([one[:count].median(dim=0).values for one in draws], after) for count in DRAWS]
+    low, high = (torch.cat([one.quantile(q, dim=0) for one in draws]) for q in (0.05, 0.95))
+    truth = torch.cat([one.truth for one in after])
+    inside = ((truth >= low) & (truth <= high)).float()
+    return [estimate, *medians, f"{float((inside * truth).sum() / truth.sum()):.0%}"]
+
+
+def _trained(
+    network: type[nn.Module], task: type[LessonTask], lessons: Sequence[Lesson], config: LessonConfig
+) -> nn.Module:
+    made = fresh_network(network, config, 0)
+    work = task(made, lessons, config)
+    train(work, work.data, config)
+    return made.eval()
+
+
+def _score(estimates: Sequence[Tensor], lessons: Sequence[Lesson]) -> str:
+    errors = [(x - one.truth).abs().sum(1) / one.truth.sum(1) for x, one in zip(estimates, lessons, strict=True)]
+    return f"{float(torch.cat(errors).mean()):.4f}"
+
+
+def _some(one: Lesson) -> Lesson:
+    rows = torch.arange(0, len(one.truth), max(1, len(one.truth) // SNAPSHOTS))
+    return replace(one, snapshots=one.snapshots.take(rows), truth=one.truth[rows])
+
+
+def _blind(lessons: list[Lesson]) -> list[Lesson]:
+    return [
+        replace(one, snapshots=one.snapshots._replace(features=torch.zeros_like(one.snapshots.features)))
+        for one in lessons
+    ]

@@ -14,7 +14,9 @@ from pathlib import Path
 from benchmarks import estimation, failures, forecast, germany50, realism, reweighting, speed
 from odflow.errors import OdflowError
 
-KNOWN = "estimation, speed, failures, diffusion, forecast, realism, germany50, reweighting, calibrate, ddpm-tme, sim-mstnet"
+KNOWN = (
+    "estimation, speed, failures, diffusion, forecast, realism, germany50, reweighting, calibrate, ddpm-tme, sim-mstnet"
+)
 RESULTS = Path(__file__).parent / "results"
 
 

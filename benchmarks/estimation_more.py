@@ -202,7 +202,7 @@ the error of any interval before it changes.
 
 
 def _figure(more: More, name: str) -> Figure:
-    weeks, time = more.weeks, named_dataset(name).test["time"].values
+    weeks, ages, time = more.weeks, more.rolled.config.ages, named_dataset(name).test["time"].values
     colors = palette(list(weeks))
     figure = Figure((13, 8.5), layout="constrained")
     (over, inside), (size, age) = figure.subplots(2, 2)
@@ -224,11 +224,11 @@ def _figure(more: More, name: str) -> Figure:
     for row in more.rolled.rows:
         if row.method in colors or row.method in ("last-week+kl", "mean+kl"):
             style = {"color": colors[row.method]} if row.method in colors else {"color": "0.6"}
-            line = [float(np.mean(row.tre[one])) for one in AGES]
-            age.plot(AGES, line, "o-", label=row.method, **style)
+            line = [float(np.mean(row.tre[one])) for one in ages]
+            age.plot(ages, line, "o-", label=row.method, **style)
             if row.method not in colors:
-                age.annotate(row.method, (AGES[-1], line[-1]), xytext=(4, 0), textcoords="offset points", color="0.4")
-    age.set_xticks(AGES)
+                age.annotate(row.method, (ages[-1], line[-1]), xytext=(4, 0), textcoords="offset points", color="0.4")
+    age.set_xticks(ages)
     age.set_xlabel("weeks")
     age.set_title("TRE by age of the history, training weeks", loc="left")
     for axes in (inside, size, age):

@@ -38,9 +38,10 @@ tried on those of these three weeks (one from each day, some snapshots of each);
 
 - *estimate*: mean TRE of the estimate, where the flow from no noise leads; *8 draws*, *32*: of the median of so many
   raw draws. *inside*: share of the traffic of demands that lie between the 5 and 95 % quantiles of 32 raw draws.
+- *mean of both*: of the stack's and the diffusion's estimates.
 - *without features*: the denoiser knows the Student-t estimate and its standard deviation, but no recent mean, no hour
   of the day, no loads (steps towards the loads are made as before).
-- *forgets*: an evaluation does not know the last result.
+- *that forgets*: an evaluation does not know the last result.
 - The prior of DDPM-TME, latent and tied to its network's pairs of nodes, is in [ddpm-tme.md](ddpm-tme.md).
 """
 
@@ -72,20 +73,27 @@ def write(folder: Path) -> None:
 
 def _tried(before: list[Lesson], after: list[Lesson]) -> list[tuple[str, list[str]]]:
     stack = _trained(StackNetwork, StackTask, before, StackConfig(seed=SEED))
-    student = _score([meet(one.snapshots.base, one.snapshots, one.paths, 3) for one in after], after)
+    student = [meet(one.snapshots.base, one.snapshots, one.paths, 3) for one in after]
     with torch.no_grad():
-        stacked = _score([stack(one.snapshots, one.paths) for one in after], after)
-    found = [("student-t", [student, "", "", ""]), ("stack, one network", [stacked, "", "", ""])]
+        stacked = [stack(one.snapshots, one.paths) for one in after]
     config = DenoisingConfig(seed=SEED)
-    found.append(("diffusion, one network", _diffused(FlowDenoiser, before, after, config)))
-    found.append(("without features", _diffused(FlowDenoiser, _blind(before), _blind(after), config)))
-    found.append(("forgets", _diffused(Forgetful, before, after, config)))
+    diffused, more = _diffused(FlowDenoiser, before, after, config)
+    both = [(one + other) / 2 for one, other in zip(stacked, diffused, strict=True)]
+    found = [(name, [_score(x, after), "", "", ""]) for name, x in (("student-t", student), ("stack", stacked))]
+    found += [("diffusion", [_score(diffused, after), *more]), ("mean of both", [_score(both, after), "", "", ""])]
+    for name, network, first, last in (
+        ("diffusion without features", FlowDenoiser, _blind(before), _blind(after)),
+        ("diffusion that forgets", Forgetful, before, after),
+    ):
+        x, more = _diffused(network, first, last, config)
+        found.append((name, [_score(x, after), *more]))
     return found
 
 
 def _diffused(
     network: type[FlowDenoiser], before: list[Lesson], after: list[Lesson], config: DenoisingConfig
-) -> list[str]:
+) -> tuple[list[Tensor], list[str]]:
+    """The estimates; errors of medians of draws, and the share of traffic inside."""
     denoiser = _trained(network, DenoisingTask, before, config)
     rng = torch.Generator().manual_seed(SEED)
 
@@ -94,13 +102,13 @@ def _diffused(
         with torch.no_grad():
             return drawn(denoiser, one.snapshots, one.paths, normal, config)
 
-    estimate = _score([draw(one, 0.0) for one in after], after)
+    estimates = [draw(one, 0.0) for one in after]
     draws = [torch.stack([draw(one, 1.0) for _ in range(max(DRAWS))]) for one in after]
     medians = [_score([one[:count].median(dim=0).values for one in draws], after) for count in DRAWS]
     low, high = (torch.cat([one.quantile(q, dim=0) for one in draws]) for q in (0.05, 0.95))
     truth = torch.cat([one.truth for one in after])
     inside = ((truth >= low) & (truth <= high)).float()
-    return [estimate, *medians, f"{float((inside * truth).sum() / truth.sum()):.0%}"]
+    return estimates, [*medians, f"{float((inside * truth).sum() / truth.sum()):.0%}"]
 
 
 def _trained(

@@ -44,7 +44,7 @@ BACKTESTED = {
     "stacked": ("stacked", "Small networks that learn from back-tests which of several estimates to trust; minutes."),
     "diffusion-posterior": (
         "diffusion_posterior",
-        "A diffusion that learns from them and meets the loads; minutes.",
+        "A diffusion, learnt from back-tests, that meets the loads; minutes.",
     ),
 }
 FORECASTERS = {

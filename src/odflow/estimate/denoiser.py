@@ -30,14 +30,19 @@ class DenoisingConfig(LessonConfig):
     width : int
         Of the hidden state of a flow.
     blocks : int
+        In each of which flows see each other.
     dropout : float
         Share of hidden numbers dropped in training.
-    noise_mean, noise_spread : float
-        Logarithms of the noise levels to train at are normal with these.
+    noise_mean : float
+        Mean logarithm of the noise levels to train at.
+    noise_spread : float
+        Its standard deviation.
     evaluations : int
         Of the network for an estimate or a draw.
-    most_noise, least_noise : float
-        Levels between which these go.
+    most_noise : float
+        Level of the first of them.
+    least_noise : float
+        Level of the last.
     """
 
     steps: int = 1500

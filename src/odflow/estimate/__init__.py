@@ -5,9 +5,9 @@ Those that need torch are imported on first use.
 
 from typing import TYPE_CHECKING, Any
 
-from odflow.estimate.balances import Reconciliation, noise_level, reconcile
 from odflow.estimate.base import Estimator, Posterior
 from odflow.estimate.choice import Choice, choose
+from odflow.estimate.consistency import Reconciliation, noise_level, reconcile
 from odflow.estimate.failure_loads import WhatIf, whatif
 from odflow.estimate.gaussian import GaussianPosterior
 from odflow.estimate.gravity import Gravity, Tomogravity

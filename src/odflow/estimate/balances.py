@@ -9,24 +9,20 @@ counter explains the break best.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 from scipy.sparse import csr_array
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from odflow import labels
 from odflow.estimate.gram import gram_map
-from odflow.estimate.observe import Noise, Observed, System, observe
-from odflow.estimate.projection import blocks, project
+from odflow.estimate.observe import Observed, System
+from odflow.estimate.projection import project
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from odflow.network.epochs import RoutingEpochs
     from odflow.network.routing import Routing
 
     Floats = NDArray[np.float64]
@@ -37,115 +33,9 @@ ROUNDING = 1e-6
 CORRUPTED = 0.1
 """Relative error of a reading from which on it may count as corrupted."""
 _MOST_SUSPECTS = 3
-_MEDIAN, _TAIL = 0.6745, 2.576  # 50 and 99 % quantiles of the absolute value of a standard normal variable
-_WIDE = 5.0  # standard deviations
+MEDIAN = 0.6745  # of the absolute value of a standard normal variable
+WIDE = 5.0  # standard deviations
 _UNMEASURED = 1e4  # relative error that stands for a gap
-
-
-@dataclass(frozen=True)
-class Reconciliation:
-    """Consistent loads, and what had to change.
-
-    Parameters
-    ----------
-    loads : DataArray (time, link)
-        Least-squares repaired loads; what cannot be known stays NaN.
-    suspect : DataArray (time, link) of bool
-        Counters found corrupted.
-    message : str
-        One line naming the suspicious counters, worst first; empty if there are none.
-    """
-
-    loads: xr.DataArray
-    suspect: xr.DataArray
-    message: str
-
-
-def reconcile(
-    loads: xr.DataArray,
-    routing: Routing | RoutingEpochs,
-    *,
-    noise: Noise = 0.0,
-    prior: xr.DataArray | None = None,
-) -> Reconciliation:
-    """Make link loads consistent with each other and name the counters that are not.
-
-    Parameters
-    ----------
-    loads : DataArray (time, link)
-    routing : Routing or RoutingEpochs
-    noise : float or mapping of link to float
-        Relative error of the loads. 0: taken from the typical contradiction of each snapshot.
-    prior : DataArray (time, origin, destination), optional
-        Typical TMs, whose mean helps to tell apart counters that only the balances at the same
-        nodes contradict (the two directions of a link; the access links of a node).
-
-    Returns
-    -------
-    Reconciliation
-
-    Raises
-    ------
-    LabelError, DataError, UnitError, UsageError
-        If the input does not fit.
-    """
-    mean = None if prior is None else labels.flat(labels.check_demands(prior), routing.nodes).mean(axis=0)
-    fixed, flags = [], []
-    for span, whole in observe(loads, routing, noise=noise):
-        for block in blocks(span.stop - span.start, len(routing.nodes) ** 2):
-            part = whole.span(block)
-            expected = None if mean is None else np.asarray(part.system.matrix @ mean)
-            screened, flagged = consistent(part, expected)
-            fixed.append(_least_squares(screened))
-            flags.append(flagged)
-    flagged = np.concatenate(flags)
-    time, interval = loads["time"].values, float(loads.attrs["interval_s"])
-    repaired = labels.loads(np.concatenate(fixed), time, routing.links, interval)
-    suspect = repaired.copy(data=flagged).rename("suspect")
-    suspect.attrs.clear()
-    message = summary(flagged.sum(axis=0), routing.links, len(flagged)) if flagged.any() else ""
-    return Reconciliation(repaired, suspect, message)
-
-
-def noise_level(loads: xr.DataArray, routing: Routing | RoutingEpochs) -> float:
-    """Relative error of link loads, as told by how far they contradict each other.
-
-    A balance c of loads with independent relative errors s is broken by ``c @ y``, of standard deviation
-    ``s sqrt(sum c^2 y^2)``. The ratios of all times and fully measured balances tell s: the larger of their root mean
-    square and of their 99 % quantile over that of a normal error, for most errors of polled counters are tiny and some
-    are not. Corrupted counters, and what is left of ratios as these make them, are left out. Errors that the counters
-    of a node share, because they are polled together, show only in part.
-
-    Parameters
-    ----------
-    loads : DataArray (time, link)
-        bit/s; NaN = not measured.
-    routing : Routing or RoutingEpochs
-
-    Returns
-    -------
-    float
-        0 if contradictions are no more than rounding, or no balance is measured.
-
-    Raises
-    ------
-    LabelError, DataError, UnitError
-        If loads and routing do not fit.
-    """
-    found = []
-    for span, whole in observe(loads, routing):
-        balances = balances_of(whole.system)
-        for block in blocks(span.stop - span.start, len(routing.nodes) ** 2) if balances.shape[0] else ():
-            part = whole.span(block)
-            suspect = _find_suspects(part, balances, None)
-            found.append(_broken(part.with_values(np.where(suspect, np.nan, part.values))).ravel())
-    ratios = np.concatenate(found or [np.empty(0)])
-    ratios = ratios[np.isfinite(ratios)]
-    if not len(ratios):
-        return 0.0
-    kept = ratios[ratios <= max(CORRUPTED / 2, _WIDE * float(np.median(ratios)) / _MEDIAN)]
-    level = max(float(np.sqrt((kept**2).mean())), float(np.quantile(kept, 0.99)) / _TAIL)
-    return level if level > ROUNDING else 0.0
 
 
 def consistent(observed: Observed, expected: Floats | None = None) -> tuple[Observed, Bools]:
@@ -169,11 +59,11 @@ def consistent(observed: Observed, expected: Floats | None = None) -> tuple[Obse
         return observed, suspect
     rows = np.flatnonzero(broken)
     part = Observed(observed.system, observed.values[rows], observed.error, observed.time[rows])
-    suspect[rows] = _find_suspects(part, balances, expected)
+    suspect[rows] = find_suspects(part, balances, expected)
     values = np.where(suspect, np.nan, observed.values)
     if observed.exact:
         part = Observed(observed.system, values[rows], observed.error, observed.time[rows])
-        repaired = _least_squares(part)
+        repaired = least_squares(part)
         # a value that had to be dropped stays out; the projection finds it
         values[rows] = np.where(np.isnan(part.values), np.nan, repaired)
     return observed.with_values(values), suspect
@@ -233,15 +123,15 @@ def _relative_error(observed: Observed) -> Floats:
     shape = observed.values.shape
     if not observed.exact:
         return np.broadcast_to(np.maximum(observed.error, ROUNDING), shape)
-    relative = _broken(observed)
+    relative = relative_breaks(observed)
     typical = np.zeros(shape[0])
     some = ~np.isnan(relative).all(axis=1)
     if some.any():
-        typical[some] = np.nanmedian(relative[some], axis=1) / _MEDIAN
+        typical[some] = np.nanmedian(relative[some], axis=1) / MEDIAN
     return np.broadcast_to(np.maximum(typical, ROUNDING)[:, None], shape)
 
 
-def _broken(observed: Observed) -> Floats:
+def relative_breaks(observed: Observed) -> Floats:
     """By how much balances are broken, in units of what errors as large as the loads would do, (T, balances)."""
     balances = balances_of(observed.system)
     broken = np.abs((balances @ observed.values.T).T)
@@ -274,7 +164,7 @@ def _solve_balances(balances: csr_array, variance: Floats, broken: Floats) -> tu
     return np.asarray((inverse @ broken[:, :, None])[:, :, 0]), inverse
 
 
-def _find_suspects(observed: Observed, balances: csr_array, expected: Floats | None) -> Bools:
+def find_suspects(observed: Observed, balances: csr_array, expected: Floats | None) -> Bools:
     """Largest-normalised-residual test, up to three counters per snapshot."""
     suspect = np.zeros(observed.values.shape, dtype=bool)
     values = observed.values.copy()
@@ -373,7 +263,7 @@ def _reference(system: System, values: Floats, expected: Floats | None) -> Float
     return np.asarray((system.matrix @ flat.T).T)
 
 
-def _least_squares(observed: Observed) -> Floats:
+def least_squares(observed: Observed) -> Floats:
     """Nearest consistent loads by least squares weighted by their errors, never negative."""
     balances = balances_of(observed.system)
     if not balances.shape[0]:

@@ -56,6 +56,14 @@ def test_loads_of_known_matrices_are_exact(tms: xr.DataArray, diamond_routing: R
     ]
 
 
+def test_failures_of_one_name_stay_apart(tms: xr.DataArray, diamond_routing: Routing) -> None:
+    failures = [of.Failure(links=("ac", "ca"), name="x"), of.Failure(links=("bd", "db"), name="x")]
+    found = of.whatif(tms[-24:], diamond_routing, failures)
+    assert [row["failure"] for row in found.worst()] == ["x", "x"]
+    assert {row["link"] for row in found.rows()[:8]}.isdisjoint({"ac", "ca"})
+    assert len(found.rows()) == 2 * 8
+
+
 def test_the_worst_link_is_the_fullest(tms: xr.DataArray, diamond: Network) -> None:
     links = [of.Link(k.id, k.source, k.target, 1e8 if k.id == "ca" else 1e10, 1.0) for k in diamond.links]
     routing = Routing.shortest_path(Network(diamond.nodes, links))

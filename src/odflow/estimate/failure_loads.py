@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,7 +66,7 @@ class WhatIf:
     capacity: xr.DataArray
     calibrated: bool
 
-    @property
+    @cached_property
     def columns(self) -> list[str]:
         """Names of the quantiles in rows, ``q0.05``; the one in the middle stands for the load itself."""
         return [f"q{float(level):g}" for level in self.after["quantile"].values]
@@ -80,34 +81,32 @@ class WhatIf:
 
         The worst link has the highest utilisation by the last quantile, or the largest gain if no capacity is known.
         """
-        last = self.columns[-1]
-        lost = dict(zip(self.lost["failure"].values.tolist(), self.lost.values.tolist(), strict=True))
-        known = bool(self.capacity.notnull().any())
-
-        def harm(row: dict[str, Any]) -> float:
-            harm = row[last] / row["capacity"] if known else row[last] - row["before"]
-            return float(harm) if harm == harm else -np.inf
-
-        found: dict[str, dict[str, Any]] = {}
-        for row in self.rows():
-            name = row["failure"]
-            if name not in found or harm(row) > harm(found[name]):
-                found[name] = row | {"lost": lost[name]}
-        return sorted(found.values(), key=harm, reverse=True)
+        last, capacity, up = self.after.values[:, -1], self.capacity.values, self._up
+        harm = last - self.before.values if np.isnan(capacity).all() else last / capacity
+        harm = np.where(up, np.nan_to_num(harm, nan=-np.inf), -np.inf)
+        link = np.where(np.isfinite(harm).any(axis=1), harm.argmax(axis=1), up.argmax(axis=1))
+        order = [i for i in np.argsort(-harm.max(axis=1), kind="stable") if up[i].any()]
+        return [self._row(i, link[i]) | {"lost": float(self.lost.values[i])} for i in order]
 
     def rows(self) -> list[dict[str, Any]]:
         """One row for each failure and internal link that it does not take down, as plain numbers."""
-        quantiles, rows = self.columns, []
-        for i, name in enumerate(self.after["failure"].values):
-            for k, link in enumerate(self.after["link"].values):
-                if link.startswith((labels.IN, labels.OUT)) or self.down.values[i, k]:
-                    continue
-                row = {"failure": str(name), "link": str(link), "before": float(self.before[k])}
-                row |= dict(zip(quantiles, self.after.values[i, :, k].tolist(), strict=True))
-                rows.append(
-                    row | {"capacity": float(self.capacity[k]), "time": self.time.values[i, k].astype("datetime64[s]")}
-                )
-        return rows
+        return [self._row(i, k) for i, k in np.argwhere(self._up)]
+
+    @property
+    def _up(self) -> NDArray[np.bool_]:
+        """Internal links that a failure leaves, (failure, link)."""
+        inner = [not link.startswith((labels.IN, labels.OUT)) for link in self.after["link"].values]
+        return np.asarray(~self.down.values & inner)
+
+    def _row(self, i: int, k: int) -> dict[str, Any]:
+        return {
+            "failure": str(self.after["failure"].values[i]),
+            "link": str(self.after["link"].values[k]),
+            "before": float(self.before.values[k]),
+            **dict(zip(self.columns, self.after.values[i, :, k].tolist(), strict=True)),
+            "capacity": float(self.capacity.values[k]),
+            "time": self.time.values[i, k].astype("datetime64[s]"),
+        }
 
 
 def whatif(

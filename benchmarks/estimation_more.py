@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 import odflow as of
 from odflow import labels
@@ -218,6 +219,9 @@ def _figure(more: More, name: str) -> Figure:
     for method, one in weeks.items():
         size.plot(places, one.sre, "o-", color=colors[method], label=method)
     size.set_yscale("log")
+    size.yaxis.set_minor_formatter(NullFormatter())
+    size.set_yticks([0.05, 0.1, 0.2, 0.5, 1], ["0.05", "0.1", "0.2", "0.5", "1"])
+    inside.set_ylim(top=100)
     size.set_title("error over traffic, by size of the flow", loc="left")
     for axes in (inside, size):
         axes.set_xticks(places, [name.replace(" ", "\n") for name in _SIZES])

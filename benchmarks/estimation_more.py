@@ -164,9 +164,13 @@ def sections(found: dict[str, More], figures: Path) -> str:
         _figure(more, name).savefig(figures / f"estimation-{name}.png", dpi=110)
     caption = "TRE over the test week, intervals, size of flows, age of the history"
     pictures = [f"![{caption}](figures/estimation-{name}.png)\n" for name in found]
-    headings = ("data", "method", "", "inside", *_SIZES, "CRPS")
+    headings = ("data", "method", "", "TRE", "inside", *_SIZES, "CRPS")
     intervals = [
-        [name, method, kind, f"{one.inside:.1%}", *(f"{share:.1%}" for share in one.by_size), f"{one.crps:.4f}"]
+        [
+            *(name, method, kind, f"{np.mean(week.tre):.4f}", f"{one.inside:.1%}"),
+            *(f"{share:.1%}" for share in one.by_size),
+            f"{one.crps:.4f}",
+        ]
         for name, more in found.items()
         for method, week in more.weeks.items()
         for kind, one in week.intervals.items()

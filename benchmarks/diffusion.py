@@ -26,14 +26,15 @@ from odflow.training import train
 SEED, DRAWS = 0, (8, 32)
 TRIED = np.timedelta64(21, "D")
 SNAPSHOTS = 12  # of each back-test that is tried
-HEADINGS = ("", *COLUMNS)
+HEADINGS = ("", "estimate", "8 draws", "32 draws", "inside")
 INTRODUCTION = """# The parts of the diffusion posterior
 
-Made by `python -m benchmarks diffusion`. On Abilene, networks learn from back-tests before the last three training weeks, and are
-tried on those of these three weeks (one from each day, some snapshots of each); one network with seed 0, no test data.
+Made by `python -m benchmarks diffusion`. On Abilene, networks learn from back-tests before the last three training
+weeks, and are tried on those of these three weeks (one from each day, some snapshots of each); one network with seed 0,
+no test data.
 
-- *estimate*: mean TRE of the estimate, where the flow from no noise leads; *8 draws*, *32 draws*: of the median of so many
-  raw draws. *inside*: share of the traffic of demands that lie between the 5 and 95 % quantiles of 32 raw draws.
+- *estimate*: mean TRE of the estimate, where the flow from no noise leads; *8 draws*, *32 draws*: of the median of so
+  many raw draws. *inside*: share of the traffic of demands that lie between the 5 and 95 % quantiles of 32 raw draws.
 - *mean of both*: of the stack's and the diffusion's estimates.
 - *without features*: the denoiser knows the Student-t estimate and its standard deviation, but no recent mean, no hour
   of the day, no loads (steps towards the loads are made as before).

@@ -225,7 +225,7 @@ def _figure(more: More, name: str) -> Figure:
     size.set_yscale("log")
     size.yaxis.set_minor_formatter(NullFormatter())
     size.set_yticks([0.05, 0.1, 0.2, 0.5, 1], ["0.05", "0.1", "0.2", "0.5", "1"])
-    inside.set_ylim(top=100)
+    inside.set_ylim(75, 100)
     size.set_title("error over traffic, by size of the flow", loc="left")
     for axes in (inside, size):
         axes.set_xticks(places, [name.replace(" ", "\n") for name in _SIZES])

@@ -1,6 +1,6 @@
 """Estimation tables: all data sets noise-free; with noise; with missing counters; and more on the test week.
 
-What is done is kept in ``.odflow-estimation``: an interrupted run goes on, and two side by side share the work.
+What is done is kept in ``.odflow-estimation``, and an interrupted run goes on; remove it to begin anew.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from odflow.evaluate.estimation import EstimationBenchmark, run
 from odflow.evaluate.estimation_result import EstimationResult, method_list, summary_table
 from odflow.evaluate.protocol import BACKTESTED, METHODS
 from odflow.evaluate.report import json_text, plain, write_text
+from odflow.files import replacing
 
 TABLES = (
     EstimationBenchmark(dataset="abilene", methods=(*METHODS, *BACKTESTED), seeds=(0, 1, 2)),
@@ -70,7 +71,7 @@ def _more(name: str) -> more.More:
         rolled=_kept(f"rolled-{name}", partial(more.rolled, name)),
         weeks={
             method: _kept(f"week-{name}-{method}", partial(more.week, name, method))
-            for method in (*more.CLASSICAL, *more.LEARNED)
+            for method in (*more.CLASSICAL, *BACKTESTED)
         },
     )
 
@@ -82,7 +83,8 @@ def _kept(name: str, make: Callable[[], Any]) -> Any:
     print(name, file=sys.stderr, flush=True)
     KEPT.mkdir(exist_ok=True)
     result = make()
-    file.write_bytes(pickle.dumps(result))
+    with replacing(file) as temporary:
+        temporary.write_bytes(pickle.dumps(result))
     return result
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 import odflow as of
+from benchmarks.failures import shortest_paths
 from odflow import labels
 from odflow.errors import OdflowWarning
 from odflow.estimate import Posterior
@@ -22,28 +22,19 @@ from odflow.evaluate.forecast_scores import CRPS_LEVELS
 from odflow.evaluate.metrics import tre
 from odflow.evaluate.panels import draw_errors, palette, tidy
 from odflow.evaluate.perturb import noisy
-from odflow.evaluate.protocol import named_dataset
+from odflow.evaluate.protocol import BACKTESTED, method_named, named_dataset
 from odflow.evaluate.report import markdown_table
-from odflow.evaluate.rolling_estimation import GROUPS, Intervals, RollingResult, judged, rolling_run
+from odflow.evaluate.rolling_estimation import GROUPS, Intervals, RollingResult, fifths_of, judged, rolling_run
 from odflow.network.epochs import RoutingEpochs
 from odflow.network.failures import each_link
 
 if TYPE_CHECKING:
-    from odflow.estimate import Estimator
     from odflow.traffic.datasets import Dataset
 
 NETWORKS = ("abilene", "geant")
 ROLLED = ("gravity+kl", "mean+kl", "last-week+kl", "recency+kl", "gaussian", "student-t")
 AGES = (0, 1, 2, 4)
-CLASSICAL: dict[str, Callable[[], Estimator]] = {
-    "recency+kl": lambda: of.KLProjection(prior="history"),
-    "gaussian": of.GaussianPosterior,
-    "student-t": of.StudentTPosterior,
-}
-LEARNED: dict[str, Callable[[], Estimator]] = {
-    "stacked": of.StackedEstimator,
-    "diffusion-posterior": of.DiffusionPosterior,
-}
+CLASSICAL = ("recency+kl", "gaussian", "student-t")
 SIGMA = 0.05
 SEEDS = (0, 1, 2)
 
@@ -92,10 +83,10 @@ def week(dataset: str, method: str) -> Week:
     """Estimate a test week, noise-free; the learned methods with seed 0."""
     data = named_dataset(dataset)
     truth, loads = data.test, data.routing.loads(data.test)
-    estimator = (CLASSICAL | LEARNED)[method]().fit(data.train, data.routing)
+    estimator = method_named(method, 0.0).estimator.fit(data.train, data.routing)
     estimate, intervals = estimator.estimate(loads, data.routing), {}
     if isinstance(estimator, Posterior):
-        name = "calibrated" if method in LEARNED else "as it comes"
+        name = "calibrated" if method in BACKTESTED else "as it comes"
         intervals[name] = _judged(estimator, loads, data)
     if isinstance(estimator, of.GaussianPosterior):
         estimator.calibrate(data.train, data.routing)
@@ -111,9 +102,7 @@ def _judged(estimator: Posterior, loads: xr.DataArray, data: Dataset) -> Interva
 def _by_size(truth: xr.DataArray, estimate: xr.DataArray, history: xr.DataArray) -> tuple[float, ...]:
     nodes = labels.check_demands(truth)["origin"].values.tolist()
     x, found = labels.flat(truth, nodes), labels.flat(estimate, nodes)
-    size = np.nanmean(labels.flat(history, nodes), axis=0)
-    busy = np.flatnonzero(size > 0)
-    fifths = np.array_split(busy[np.argsort(size[busy], kind="stable")], GROUPS)
+    fifths = fifths_of(history, nodes)
     return tuple(float(np.abs(found - x)[:, some].sum() / x[:, some].sum()) for some in fifths)
 
 
@@ -141,9 +130,8 @@ def failing_links(dataset: str, method: str) -> list[float]:
     """Each link fails in the middle of the test week; TRE before and after, without and with failure (mean, worst)."""
     data = named_dataset(dataset)
     assert data.network is not None
-    metric = "metric" if dataset == "abilene" else "hops"
-    routing = of.Routing.shortest_path(data.network, metric=metric, edge_nodes=data.routing.nodes)
-    estimator, middle = CLASSICAL[method]().fit(data.train), data.test.sizes["time"] // 2
+    routing = shortest_paths(data)
+    estimator, middle = method_named(method, 0.0).estimator.fit(data.train), data.test.sizes["time"] // 2
     whole = tre(data.test, estimator.estimate(routing.loads(data.test), routing)).values
     before, after = [], []
     for failure in each_link(data.network):

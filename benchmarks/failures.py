@@ -45,12 +45,17 @@ def write(folder: Path) -> None:
     parts.append("\n".join(provenance("python -m benchmarks failures", SEEDS[0]).lines()))
     for name, title in (("abilene", "Abilene"), ("geant", "GÉANT")):
         data = named_dataset(name)
-        assert data.network is not None
-        metric = "metric" if name == "abilene" else "hops"
-        routing = of.Routing.shortest_path(data.network, metric=metric, edge_nodes=data.routing.nodes)
+        routing = shortest_paths(data)
         rows = [_row(method, data, routing) for method in METHODS]
         parts += [f"## {title}", f"Data: {data.name}, sha256 `{data.sha256}`.", markdown_table(HEADINGS, rows)]
     write_text(folder / "failures.md", "\n\n".join(parts) + "\n")
+
+
+def shortest_paths(data: Dataset) -> of.Routing:
+    """Routing that can fail; of GÉANT by hops, for its metrics are not known."""
+    assert data.network is not None
+    metric = "metric" if data.name == "abilene" else "hops"
+    return of.Routing.shortest_path(data.network, metric=metric, edge_nodes=data.routing.nodes)
 
 
 def _row(method: str, data: Dataset, routing: of.Routing) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-AT_ONCE = 64
+_AT_ONCE = 64
 _LEAST_DRAWS = 20  # to put in order
 
 
@@ -229,7 +229,9 @@ class BacktestedEstimator(HistoryEstimator, Posterior):
         return self._estimated(self._seen(observed), observed, self.networks_)
 
     def _quantiles(self, observed: Observed, p: Floats) -> Floats:
-        seen = self._seen(observed)
+        return self._calibrated(self._seen(observed), observed, p)
+
+    def _calibrated(self, seen: Seen, observed: Observed, p: Floats) -> Floats:
         assert self.calibration_ is not None
         calibration = self.calibration_.select(self._columns(observed.system.routing))
         x = self._estimated(seen, observed, self.networks_)
@@ -238,23 +240,23 @@ class BacktestedEstimator(HistoryEstimator, Posterior):
     def _estimated(self, seen: Seen, observed: Observed, networks: Sequence[nn.Module]) -> Floats:
         """The mean of what networks say, projected onto the loads, bit/s."""
         snapshots, unit = snapshots_of(seen, observed, torch.float64)
-        paths, parts = paths_of(observed, torch.float64), []
-        with torch.no_grad():
-            for rows in torch.arange(len(unit)).split(AT_ONCE):
-                some = snapshots.take(rows)
-                parts.append(torch.stack([self._said(network, some, paths) for network in networks]).mean(0))
-        x = torch.cat(parts).numpy() * unit
+        paths = paths_of(observed, torch.float64)
+
+        def mean(some: Snapshots, _: Tensor) -> Tensor:
+            return torch.stack([self._said(network, some, paths) for network in networks]).mean(0)
+
+        x = in_parts(snapshots, mean) * unit
         return meet_exactly(observed, np.maximum(x, 0.0) * observed.system.carried, self.sweeps)
 
     @abstractmethod
-    def _raw_draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
+    def _raw_draws(self, seen: Seen, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
         """Joint draws, each of shape (T, flows), of which only the order matters."""
 
     def _unfinished_draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
         """The calibrated quantiles of each demand, in the order of its raw draws."""
-        count = max(n, _LEAST_DRAWS)
-        draws = np.stack(list(self._raw_draws(observed, count, rng)))
-        quantiles = self._quantiles(observed, (np.arange(count) + 0.5) / count)
+        seen, count = self._seen(observed), max(n, _LEAST_DRAWS)
+        draws = np.stack(list(self._raw_draws(seen, observed, count, rng)))
+        quantiles = self._calibrated(seen, observed, (np.arange(count) + 0.5) / count)
         np.put_along_axis(draws, draws.argsort(axis=0), quantiles, axis=0)
         yield from draws[:n]
 
@@ -268,6 +270,13 @@ class BacktestedEstimator(HistoryEstimator, Posterior):
         if self.candidates_ is None:
             raise NotFittedError(f"{type(self).__name__} needs past TMs; call fit(history, routing) first")
         return self.candidates_
+
+
+def in_parts(snapshots: Snapshots, say: Callable[[Snapshots, Tensor], Tensor]) -> Floats:
+    """What is said of some snapshots at a time and their rows, (T, flows)."""
+    with torch.no_grad():
+        parts = [say(snapshots.take(rows), rows) for rows in torch.arange(len(snapshots.base)).split(_AT_ONCE)]
+    return np.asarray(torch.cat(parts).numpy())
 
 
 def member_file(checkpoint: Path, number: int) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from odflow.estimate.backtested import AT_ONCE, BacktestedEstimator
+from odflow.estimate.backtested import BacktestedEstimator, in_parts
 from odflow.estimate.denoiser import DenoisingConfig, FlowDenoiser, Ratios
 from odflow.estimate.lessons import LessonTask
 from odflow.estimate.snapshots import meet, paths_of, snapshots_of
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
+    from odflow.estimate.candidates import Seen
     from odflow.estimate.observe import Observed
     from odflow.estimate.snapshots import Paths, Snapshots
 
@@ -90,16 +92,16 @@ class DiffusionPosterior(BacktestedEstimator):
     def _said(self, network: nn.Module, seen: Snapshots, paths: Paths) -> Tensor:
         return drawn(network, seen, paths, torch.zeros_like(seen.base), self.config)
 
-    def _raw_draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
-        snapshots, unit = snapshots_of(self._seen(observed), observed, torch.float64)
+    def _raw_draws(self, seen: Seen, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
+        snapshots, unit = snapshots_of(seen, observed, torch.float64)
         paths = paths_of(observed, torch.float64)
         for k in range(n):
-            network, parts = self.networks_[k % len(self.networks_)], []
+            network = self.networks_[k % len(self.networks_)]
             normal = torch.from_numpy(rng.standard_normal(snapshots.base.shape))
-            with torch.no_grad():
-                for rows in torch.arange(len(unit)).split(AT_ONCE):
-                    parts.append(drawn(network, snapshots.take(rows), paths, normal[rows], self.config))
-            yield torch.cat(parts).numpy() * unit
+            yield in_parts(snapshots, partial(self._flown, network, paths, normal)) * unit
+
+    def _flown(self, network: nn.Module, paths: Paths, normal: Tensor, some: Snapshots, rows: Tensor) -> Tensor:
+        return drawn(network, some, paths, normal[rows], self.config)
 
 
 def levels(config: DenoisingConfig) -> list[float]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
+    from odflow.estimate.candidates import Seen
     from odflow.estimate.observe import Observed
     from odflow.estimate.snapshots import Paths, Snapshots
 
@@ -57,5 +58,5 @@ class StackedEstimator(BacktestedEstimator):
         x: Tensor = network(seen, paths)
         return x
 
-    def _raw_draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
+    def _raw_draws(self, seen: Seen, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
         return self._fitted().base._unfinished_draws(observed, n, rng)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -237,16 +237,21 @@ def judged(quantiles: xr.DataArray, truth: xr.DataArray, history: xr.DataArray) 
     """
     nodes = tuple(str(node) for node in truth["origin"].values)
     found = np.stack([labels.flat(one, nodes) for one in quantiles])
-    x, size = labels.flat(truth, nodes), np.nanmean(labels.flat(history, nodes), axis=0)
+    x, fifths = labels.flat(truth, nodes), fifths_of(history, nodes)
     within = (x >= found[0]) & (x <= found[-1])
     known = np.isfinite(x)
-    busy = np.flatnonzero(size > 0)
-    fifths = np.array_split(busy[np.argsort(size[busy], kind="stable")], GROUPS)
     return Intervals(
         inside=float(np.nansum(x[within]) / np.nansum(x)),
         by_size=tuple(float(within[:, some].sum() / max(1, known[:, some].sum())) for some in fifths),
         crps=float(crps(found[..., None], x[..., None])[0]),
     )
+
+
+def fifths_of(history: xr.DataArray, nodes: Sequence[str]) -> list[NDArray[np.int64]]:
+    """Flows from the smallest to the largest fifth by their mean in the history; those without any traffic in none."""
+    size = np.nanmean(labels.flat(history, nodes), axis=0)
+    busy = np.flatnonzero(size > 0)
+    return np.array_split(busy[np.argsort(size[busy], kind="stable")], GROUPS)
 
 
 def _mean(found: list[Intervals]) -> Intervals:

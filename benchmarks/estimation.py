@@ -13,23 +13,25 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import estimation_more as more
+from odflow.estimate.named import BACKTESTED, PRETRAINED
 from odflow.evaluate.estimation import EstimationBenchmark, run
 from odflow.evaluate.estimation_result import EstimationResult, method_list, summary_table
-from odflow.evaluate.protocol import BACKTESTED, METHODS
+from odflow.evaluate.protocol import METHODS
 from odflow.evaluate.report import json_text, plain, write_text
 from odflow.files import replacing
 
+QUICK = (*METHODS, "stacked-pretrained")
 TABLES = (
-    EstimationBenchmark(dataset="abilene", methods=(*METHODS, *BACKTESTED), seeds=(0, 1, 2)),
-    EstimationBenchmark(dataset="geant", methods=(*METHODS, *BACKTESTED), seeds=(0, 1, 2)),
+    EstimationBenchmark(dataset="abilene", methods=(*METHODS, *PRETRAINED, *BACKTESTED), seeds=(0, 1, 2)),
+    EstimationBenchmark(dataset="geant", methods=(*METHODS, *PRETRAINED, *BACKTESTED), seeds=(0, 1, 2)),
     EstimationBenchmark(dataset="bell_labs"),
     EstimationBenchmark(dataset="cmu"),
-    EstimationBenchmark(dataset="abilene", noise=0.05),
-    EstimationBenchmark(dataset="abilene", noise=0.05, assumed_noise=0.0),
-    EstimationBenchmark(dataset="geant", noise=0.05),
-    EstimationBenchmark(dataset="geant", noise=0.05, assumed_noise=0.0),
-    EstimationBenchmark(dataset="abilene", missing_links=0.1),
-    EstimationBenchmark(dataset="geant", missing_links=0.1),
+    EstimationBenchmark(dataset="abilene", methods=QUICK, noise=0.05),
+    EstimationBenchmark(dataset="abilene", methods=QUICK, noise=0.05, assumed_noise=0.0),
+    EstimationBenchmark(dataset="geant", methods=QUICK, noise=0.05),
+    EstimationBenchmark(dataset="geant", methods=QUICK, noise=0.05, assumed_noise=0.0),
+    EstimationBenchmark(dataset="abilene", methods=QUICK, missing_links=0.1),
+    EstimationBenchmark(dataset="geant", methods=QUICK, missing_links=0.1),
 )
 INTRODUCTION = """# Estimation: traffic matrices from link loads
 
@@ -71,7 +73,7 @@ def _more(name: str) -> more.More:
         rolled=_kept(f"rolled-{name}", partial(more.rolled, name)),
         weeks={
             method: _kept(f"week-{name}-{method}", partial(more.week, name, method))
-            for method in (*more.CLASSICAL, *BACKTESTED)
+            for method in (*more.CLASSICAL, *PRETRAINED, *BACKTESTED)
         },
     )
 

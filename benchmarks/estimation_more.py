@@ -17,12 +17,13 @@ from benchmarks.failures import shortest_paths
 from odflow import labels
 from odflow.errors import OdflowWarning
 from odflow.estimate import Posterior
+from odflow.estimate.named import BACKTESTED, PRETRAINED
 from odflow.evaluate.estimation import EstimationBenchmark
 from odflow.evaluate.forecast_scores import CRPS_LEVELS
 from odflow.evaluate.metrics import tre
 from odflow.evaluate.panels import draw_errors, palette, tidy
 from odflow.evaluate.perturb import noisy
-from odflow.evaluate.protocol import BACKTESTED, method_named, named_dataset
+from odflow.evaluate.protocol import method_named, named_dataset
 from odflow.evaluate.report import markdown_table
 from odflow.evaluate.rolling_estimation import GROUPS, Intervals, RollingResult, fifths_of, judged, rolling_run
 from odflow.network.epochs import RoutingEpochs
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from odflow.traffic.datasets import Dataset
 
 NETWORKS = ("abilene", "geant")
-ROLLED = ("gravity+kl", "mean+kl", "last-week+kl", "recency+kl", "gaussian", "student-t")
+ROLLED = ("gravity+kl", "mean+kl", "last-week+kl", "recency+kl", "gaussian", "student-t", "stacked-pretrained")
 AGES = (0, 1, 2, 4)
 CLASSICAL = ("recency+kl", "gaussian", "student-t")
 SIGMA = 0.05
@@ -86,7 +87,7 @@ def week(dataset: str, method: str) -> Week:
     estimator = method_named(method, 0.0).estimator.fit(data.train, data.routing)
     estimate, intervals = estimator.estimate(loads, data.routing), {}
     if isinstance(estimator, Posterior):
-        name = "calibrated" if method in BACKTESTED else "as it comes"
+        name = "calibrated" if method in (*BACKTESTED, *PRETRAINED) else "as it comes"
         intervals[name] = _judged(estimator, loads, data)
     if isinstance(estimator, of.GaussianPosterior):
         estimator.calibrate(data.train, data.routing)

@@ -125,7 +125,7 @@ def test_saved_models_give_the_same_again(odflow, files):
     )
     first = read_demands(files / "x.nc")
     ran = run_estimate(odflow, files, "--model", files / "m.safetensors")
-    assert "Posterior, with history until 2026-01-12 00:00" in ran.out
+    assert "StackedEstimator, with history until 2026-01-12 00:00" in ran.out
     np.testing.assert_array_equal(read_demands(files / "x.nc"), first)
 
 
@@ -185,7 +185,10 @@ def test_units_of_a_table(odflow, files, traffic):
         (("--routing", "routing.csv"), "not both"),
         (("--method", "gaussian"), "give --history, or use --method kl"),
         (("--method", "gravity", "--history", "history.nc"), "uses no history"),
-        (("--quantiles", ".5"), "only --method gaussian, student-t, stacked, diffusion-posterior give quantiles"),
+        (
+            ("--quantiles", ".5"),
+            "only --method gaussian, student-t, stacked, diffusion-posterior, stacked-",
+        ),
         (("--model", "m.safetensors", "--method", "kl"), "--model is fitted already"),
         (("--model", "net.graphml"), "net.graphml"),
         (("--noise", "-1"), "noise"),

@@ -43,6 +43,8 @@ def test_from_loads_and_history(odflow, files):
         files / "net.graphml",
         "--history",
         files / "history.nc",
+        "--method",
+        "student-t",
         "--seed",
         4,
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +26,12 @@ from odflow.network.routing import Routing
 from odflow.testing import check_estimator
 from odflow.training import data_hash
 
-SMALL = StackConfig(steps=60, snapshots=40, width=16)
-SMALL_DENOISER = DenoisingConfig(steps=150, snapshots=40, width=24, dropout=0.05)
-KINDS = {"stacked": (of.StackedEstimator, SMALL), "diffusion": (of.DiffusionPosterior, SMALL_DENOISER)}
+SMALL = StackConfig(steps=60, snapshots=40, width=16, learning_rate=1e-2)
+SMALL_DENOISER = DenoisingConfig(steps=150, snapshots=40, width=24, dropout=0.05, learning_rate=5e-3)
+KINDS = {
+    "stacked": (partial(of.StackedEstimator, weights="own"), SMALL),
+    "diffusion": (partial(of.DiffusionPosterior, weights="own"), SMALL_DENOISER),
+}
 
 
 def phased(nodes: tuple[str, ...], weeks: int) -> xr.DataArray:
@@ -179,6 +183,8 @@ def test_too_little_or_nothing_to_learn_from(past: xr.DataArray, diamond_routing
         of.StackedEstimator(members=0)
     with pytest.raises(UsageError, match="width"):
         StackConfig(width=0)
+    with pytest.raises(UsageError, match="expected one of pretrained, fine-tuned, own"):
+        of.StackedEstimator(weights="shipped")
     with pytest.raises(DataError, match="too short"):
         of.StackedEstimator().fit(past[:3], diamond_routing)
     for ask in ("estimate", "quantiles"):

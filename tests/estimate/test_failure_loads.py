@@ -140,6 +140,21 @@ def test_calibrated_intervals_are_another_width(
     np.testing.assert_allclose(width[~open_], 0, atol=1e-4 * float(bare.after.max()))
 
 
+def test_pretrained_networks_are_tried_too(tms: xr.DataArray, diamond_routing: Routing) -> None:
+    pytest.importorskip("torch")
+    past, loads = tms[: 3 * 168], diamond_routing.loads(tms[-5:])
+    failures, ours = each_link(diamond_routing.network)[2:3], of.StackedEstimator(weights="pretrained")
+    bare = of.whatif(loads, diamond_routing, failures, ours.fit(past, diamond_routing), samples=30)
+    found = of.whatif(loads, diamond_routing, failures, ours, history=past, samples=30)
+    assert (found.calibrated, bare.calibrated) == (True, False)
+    width, before = ((one.after[0, -1] - one.after[0, 0]).values for one in (found, bare))
+    open_ = before > 1e-2 * float(bare.after.max())
+    assert open_.any()
+    ratio = width[open_] / before[open_]
+    assert (np.abs(ratio - 1) > 1e-3).all()
+    assert (ratio < 2).all()
+
+
 def test_estimators_without_draws_have_no_intervals(tms: xr.DataArray, diamond_routing: Routing) -> None:
     loads, failures = diamond_routing.loads(tms[-12:]), each_link(diamond_routing.network)
     found = of.whatif(loads, diamond_routing, failures, of.KLProjection())

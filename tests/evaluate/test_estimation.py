@@ -277,8 +277,8 @@ def test_means_with_their_spread() -> None:
 
 def test_the_stack_has_a_mean_over_seeds(toy, monkeypatch):
     stack_config = of.StackConfig
-    small = {"steps": 10, "snapshots": 8, "width": 8}
-    monkeypatch.setattr("odflow.estimate.StackConfig", lambda seed: stack_config(seed=seed, **small), raising=False)
+    small = {"steps": 10, "snapshots": 8}
+    monkeypatch.setattr(of.StackedEstimator, "configuration", lambda seed: stack_config(seed=seed, **small))
     (row,) = run(EstimationBenchmark(methods=("stacked",), seeds=(4, 5)), dataset=toy).rows
     loads = toy.routing.loads(toy.test)
     errors = []

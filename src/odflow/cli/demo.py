@@ -98,8 +98,8 @@ def demo(
     _show(console, world, runs, ahead, output, metric, missing)
 
 
-def replay(folder: Path, metric: str, method: str) -> list[str]:
-    """The commands that repeat the demo on its files; `method` is that of the forecast."""
+def replay(folder: Path, metric: str, method: str, forecast: str) -> list[str]:
+    """The commands that repeat the demo on its files, with the methods of the estimate and of the forecast."""
     at = {name: shlex.quote(str(folder / name)) for name in FILES}
     by = "" if metric == "metric" else f" --metric {metric}"
     return [
@@ -107,9 +107,9 @@ def replay(folder: Path, metric: str, method: str) -> list[str]:
         f" -o {at['loads.nc']}",
         f"odflow route {at['topology.graphml']}{by} -o {at['routing.csv']}",
         f"odflow estimate {at['loads.nc']} --routing {at['routing.csv']} --history {at['history.nc']} --noise 0.01"
-        f" --method student-t -o {at['estimate.nc']}",
+        f" --method {method} -o {at['estimate.nc']}",
         f"odflow evaluate {at['truth.nc']} {at['estimate.nc']}",
-        f"odflow forecast {at['services.csv']} --lead 24 --method {method} -o {at['tomorrow.csv']}",
+        f"odflow forecast {at['services.csv']} --lead 24 --method {forecast} -o {at['tomorrow.csv']}",
     ]
 
 
@@ -144,7 +144,15 @@ def _report(
         from odflow.cli.demo_report import write_report
     except MissingDependencyError as error:
         return str(error)
-    write_report(folder, world, runs, quantiles, ahead, "\n".join(replay(folder, metric, ahead.choice.method)), seed)
+    write_report(
+        folder,
+        world,
+        runs,
+        quantiles,
+        ahead,
+        "\n".join(replay(folder, metric, runs[-1].method, ahead.choice.method)),
+        seed,
+    )
     return ""
 
 
@@ -192,7 +200,7 @@ def _show(
     console.say(f"Report: {folder / 'report.html'}" if not missing else f"No report: {missing}", style="bold")
     console.say()
     console.say("Repeat each step on the files:")
-    for command in replay(folder, metric, ahead.choice.method):
+    for command in replay(folder, metric, runs[-1].method, ahead.choice.method):
         console.say(f"  {command}")
     console.say()
     console.say("With your own network:")

@@ -5,15 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from odflow.estimate import GaussianPosterior, Gravity, KLProjection, StudentTPosterior, Tomogravity
+from odflow.estimate import GaussianPosterior, Gravity, KLProjection, Posterior, StudentTPosterior, Tomogravity
+from odflow.estimate.choice import STACK
+from odflow.estimate.named import backtested
 from odflow.evaluate.scores import Score, score
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from odflow.cli.demo_data import World
+    from odflow.estimate import Estimator
 
 NOISE = 0.01  # polled counters are about that exact
 LEVELS = (0.05, 0.5, 0.95)
@@ -44,7 +48,7 @@ class Run:
 
 
 def run_methods(world: World, step: Callable[[str], None]) -> tuple[list[Run], xr.DataArray]:
-    """Estimate the third week by every method; and the quantiles of the last.
+    """Estimate the third week by every method that is installed; and the quantiles of the last.
 
     Parameters
     ----------
@@ -52,15 +56,16 @@ def run_methods(world: World, step: Callable[[str], None]) -> tuple[list[Run], x
     step : callable
         Told what is being done.
     """
-    student = StudentTPosterior(noise=NOISE)
-    methods = (
+    methods: list[tuple[str, str, Estimator, str]] = [
         ("gravity", "gravity", Gravity(noise=NOISE), LOADS_ONLY),
         ("tomogravity", "tomogravity", Tomogravity(noise=NOISE), LOADS_ONLY),
         ("kl", "KL, gravity prior", KLProjection(noise=NOISE), LOADS_ONLY),
         ("kl", "KL, history prior", KLProjection(noise=NOISE), HISTORY),
         ("gaussian", "Gaussian posterior", GaussianPosterior(noise=NOISE), HISTORY),
-        ("student-t", "Student-t posterior", student, HISTORY),
-    )
+        ("student-t", "Student-t posterior", StudentTPosterior(noise=NOISE), HISTORY),
+    ]
+    if find_spec("torch"):
+        methods.append((STACK, "stack, pretrained", backtested(STACK, NOISE), HISTORY))
     runs = []
     for method, label, estimator, needs in methods:
         step(f"estimating by {label}")
@@ -71,7 +76,8 @@ def run_methods(world: World, step: Callable[[str], None]) -> tuple[list[Run], x
         found = score(world.truth, estimate, loads=world.loads, routing=world.routing)
         runs.append(Run(method, label, needs, estimate, found, seconds))
     step("estimating quantiles")
-    return runs, student.quantiles(world.loads, world.routing, LEVELS)
+    assert isinstance(estimator, Posterior)
+    return runs, estimator.quantiles(world.loads, world.routing, LEVELS)
 
 
 def winner(runs: Sequence[Run]) -> Run:

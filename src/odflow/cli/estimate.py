@@ -72,17 +72,18 @@ def estimate(
         What `odflow fit` or `--save-model` wrote, instead of `--history` and `--method`; with a generator the method
         is the one that inverts it.
     method : str
-        `auto`, the default with a history: `student-t`, `gaussian` or `kl`, whichever was best there, as long before
-        as the history is old. `gravity`: proportional to what enters and leaves. `tomogravity`: gravity, then weighted
-        least squares.
+        `auto`, the default with a history: `stacked-pretrained` (with torch, up to 60 nodes), `student-t`, `gaussian`
+        or `kl`, whichever was best there, as long before as the history is old. `gravity`: proportional to what enters
+        and leaves. `tomogravity`: gravity, then weighted least squares.
         `kl`: minimum relative entropy to the mean of the history, or to gravity. `gaussian`: mean and covariance of
         the history given the loads; also yields quantiles. `student-t`: the same with heavy tails, each flow may
-        spike; more accurate, and slower by a few milliseconds for each interval. `stacked`: the mean of small networks
-        that learn from back-tests inside the history which of these and other estimates to trust; the most accurate
-        one (minutes, three weeks of history, needs torch). `diffusion-posterior`: draws that meet the loads, by a
-        diffusion that learns from the same back-tests; as accurate, and slower. `ddpm-tme`, `vae-tme`, `wgan-tme`:
-        what a generator of traffic matrices, trained on the history, would draw to explain the loads (minutes to
-        hours, needs torch).
+        spike; more accurate, and slower by a few milliseconds for each interval. `stacked-pretrained`: the mean of
+        small networks that have learnt on simulated networks which of these and other estimates to trust; more
+        accurate again (seconds, needs torch). `stacked`: these learn on from back-tests inside the history; the most
+        accurate one (minutes, three weeks of history). `diffusion-pretrained`, `diffusion-posterior`: draws that meet
+        the loads, by a diffusion that has learnt from the same; slower. `ddpm-tme`, `vae-tme`, `wgan-tme`: what a
+        generator of traffic matrices, trained on the history, would draw to explain the loads (minutes to hours, needs
+        torch).
     own : bool
         Write what the generator says, as it is, instead of bringing it to the loads.
     noise : float

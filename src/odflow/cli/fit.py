@@ -41,10 +41,13 @@ LEARNED = {
     "wgan-tme": ("wgan_tme", "The same with a Wasserstein GAN."),
 }
 BACKTESTED = {
-    "stacked": ("stacked", "Small networks that learn from back-tests which of several estimates to trust; minutes."),
+    "stacked": (
+        "stacked",
+        "Small networks that have learnt which of several estimates to trust, and learn on; minutes.",
+    ),
     "diffusion-posterior": (
         "diffusion_posterior",
-        "A diffusion, learnt from back-tests, that meets the loads; minutes.",
+        "A diffusion that meets the loads, learnt from back-tests likewise; minutes.",
     ),
 }
 FORECASTERS = {

@@ -24,7 +24,7 @@ from odflow.cli.fit import (
 )
 from odflow.cli.inputs import check_output, command_line, open_routing
 from odflow.estimate import DenoisingConfig, DiffusionPosterior, StackConfig, StackedEstimator
-from odflow.estimate.backtested import BacktestedEstimator, member_file
+from odflow.estimate.backtested import BacktestedEstimator, Weights, member_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +33,10 @@ class Files:
 
     Parameters
     ----------
+    weights : {"pretrained", "fine-tuned", "own"}
+        What to begin from: networks that come with odflow (trained on simulated networks) as they are, the same trained
+        further on the history, or networks that know the history alone (they need some three times the steps and the
+        learning rate).
     members : int
         Networks to take the mean of; each has not seen some of the weeks, which say how far off it is.
     noise : float
@@ -46,6 +50,7 @@ class Files:
     network: opt.NetworkFile = None
     routing: opt.RoutingFile = None
     metric: opt.Metric = "metric"
+    weights: Weights = "fine-tuned"
     members: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 3
     noise: float = 0.0
     weeks: Weeks = None
@@ -66,7 +71,7 @@ def stacked(
     training: Annotated[StackConfig, Training] = StackConfig(),  # noqa: B008  (frozen)
 ) -> None:
     """Train a StackedEstimator."""
-    _fit(StackedEstimator(members=files.members, config=training, noise=files.noise), files)
+    _fit(StackedEstimator(weights=files.weights, members=files.members, config=training, noise=files.noise), files)
 
 
 def diffusion_posterior(
@@ -75,7 +80,7 @@ def diffusion_posterior(
     training: Annotated[DenoisingConfig, Training] = DenoisingConfig(),  # noqa: B008  (frozen)
 ) -> None:
     """Train a DiffusionPosterior."""
-    _fit(DiffusionPosterior(members=files.members, config=training, noise=files.noise), files)
+    _fit(DiffusionPosterior(weights=files.weights, members=files.members, config=training, noise=files.noise), files)
 
 
 def _fit(learner: BacktestedEstimator, files: Files) -> None:
@@ -97,5 +102,6 @@ def _fit(learner: BacktestedEstimator, files: Files) -> None:
         learner.save(files.output)
     for file in files.checkpoints:
         file.unlink(missing_ok=True)
-    trained = [("networks", f"{len(learner.networks_)} of {learner.config.steps} steps")]
+    steps = "as they come" if learner.weights == "pretrained" else f"of {learner.config.steps} steps"
+    trained = [("networks", f"{len(learner.networks_)} {steps}, {learner.weights}")]
     say(console, files.output, learner, past, trained)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from odflow.cli.console import Console, percent
 from odflow.cli.inputs import command_line
 from odflow.errors import OdflowWarning, UsageError
+from odflow.estimate.named import BACKTESTED, PRETRAINED, backtested
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -24,16 +25,17 @@ Method = Literal[
     "gaussian",
     "student-t",
     "stacked",
+    "stacked-pretrained",
     "diffusion-posterior",
+    "diffusion-pretrained",
     "ddpm-tme",
     "vae-tme",
     "wgan-tme",
 ]
 AUTO = "auto"
-BACKTESTED = {"stacked": "StackedEstimator", "diffusion-posterior": "DiffusionPosterior"}
-POSTERIORS = ("gaussian", "student-t", *BACKTESTED)
+POSTERIORS = ("gaussian", "student-t", *BACKTESTED, *PRETRAINED)
 LEARNED = {"ddpm-tme": "DDPMTME", "vae-tme": "VAETME", "wgan-tme": "WGANTME"}
-TRAINED = {**LEARNED, **BACKTESTED}
+TRAINED = (*LEARNED, *BACKTESTED)
 CONTRADICTORY, NEGLIGIBLE = 0.15, 1e-4  # noise
 
 
@@ -126,8 +128,9 @@ def _chosen(
 
     import odflow as of
     from odflow.cli.summary import end_of
+    from odflow.estimate.choice import candidates
 
-    methods = ("student-t", "gaussian") if intervals else ("student-t", "gaussian", "kl")
+    methods = candidates(len(routing.nodes), intervals=intervals)
     age = (loads["time"].values[0] - end_of(history)) / np.timedelta64(1, "s")
     with console.steps() as step, warnings.catch_warnings():
         step("trying methods on the history")
@@ -148,13 +151,17 @@ def _fitted(
         return estimator
     name = method or "kl"
     if name in TRAINED:
-        learner, more = getattr(of, TRAINED[name])(noise=noise or 0.0), " --network ..." if name in BACKTESTED else ""
+        learned = name in LEARNED
+        learner: Any = getattr(of, LEARNED[name])(noise=noise or 0.0) if learned else backtested(name, noise or 0.0)
+        more = "" if learned else " --network ..."
         console.say(
             f"training first; to do it once only: odflow fit {name} --history ...{more} -o model.safetensors, "
             "then --model model.safetensors"
         )
         with console.bar("training") as progress:
             return learner.fit(history, routing, progress=progress, command=command_line())
+    if name in PRETRAINED:
+        return backtested(name, noise or 0.0).fit(history, routing, command=command_line())
     makers: dict[str, type[Estimator]] = {
         "gravity": of.Gravity,
         "tomogravity": of.Tomogravity,

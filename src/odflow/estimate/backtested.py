@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -21,8 +22,10 @@ from odflow.estimate.base import HistoryEstimator, Posterior
 from odflow.estimate.calibration import Calibration, Tried, calibrated
 from odflow.estimate.candidates import Candidates, Seen
 from odflow.estimate.checks import check_counts, check_noise
-from odflow.estimate.lessons import LessonConfig, fresh_network, lessons_of, without_block
+from odflow.estimate.lessons import LessonConfig, check_enough, fresh_network, grouped, lessons_of, without_block
 from odflow.estimate.meet import meet_exactly, meet_loads
+from odflow.estimate.networks import network_numbers, networks_in
+from odflow.estimate.pretrained import pretrained
 from odflow.estimate.priors import History
 from odflow.estimate.snapshots import Paths, Snapshots, paths_of, snapshots_of
 from odflow.estimate.store import calibration_in, calibration_numbers
@@ -41,7 +44,9 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+Weights: TypeAlias = Literal["pretrained", "fine-tuned", "own"]
 _AT_ONCE = 64
+_FEW = {"most": 8, "overlapping": 2}  # back-tests, where they are for calibration only
 _LEAST_DRAWS = 20  # to put in order
 
 
@@ -49,15 +54,20 @@ _LEAST_DRAWS = 20  # to put in order
 class BacktestedEstimator(HistoryEstimator, Posterior):
     """Starts from the Student-t estimate and lets networks, shared by all flows, change it.
 
-    They see features of the flows that do not depend on the network (:class:`odflow.estimate.candidates.Candidates`)
-    and learn from back-tests inside the history. Each member has left out some of the time; how far off it was there
-    makes the quantiles, as in :meth:`GaussianPosterior.calibrate`. Joint draws take their marginals from these, and how
+    They see features of the flows that do not depend on the network (:class:`odflow.estimate.candidates.Candidates`).
+    Those that come with odflow have learnt from simulated networks, and learn on from back-tests inside the history.
+    Each member has left out some of the time; how far off it was there makes the quantiles, as in
+    :meth:`GaussianPosterior.calibrate`. Joint draws take their marginals from these, and how
     flows go together from the draws of a model (Schefzik, Thorarinsdottir, Gneiting, "Uncertainty quantification in
     complex simulation models using ensemble copula coupling", Statistical Science 28, 2013); they are then projected
     onto the loads.
 
     Parameters
     ----------
+    weights : {"pretrained", "fine-tuned", "own"}
+        What to begin from: the networks that come with odflow, trained on simulated networks alone, as they are; the
+        same trained further on the back-tests; or networks that learn from these alone (`config` may then ask for other
+        sizes, and should ask for more steps at a higher learning rate: see :mod:`odflow.estimate.pretraining`).
     members : int
         Networks; the estimate is the mean of theirs.
     config : LessonConfig
@@ -65,6 +75,7 @@ class BacktestedEstimator(HistoryEstimator, Posterior):
         Passes of the final projection.
     """
 
+    weights: Weights = "fine-tuned"
     members: int = 3
     config: LessonConfig
     sweeps: int = 50
@@ -73,12 +84,15 @@ class BacktestedEstimator(HistoryEstimator, Posterior):
     calibration_: Calibration | None = field(default=None, init=False, repr=False)
     provenance_: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
+    shipped: ClassVar[str]  # file of networks
     network: ClassVar[type[nn.Module]]
     task: ClassVar[type[LessonTask]]
     configuration: ClassVar[type[LessonConfig]]
 
     def __post_init__(self) -> None:
         check_counts(members=self.members, sweeps=self.sweeps)
+        if self.weights not in get_args(Weights):
+            raise UsageError(f"weights is {self.weights!r}, expected one of {', '.join(get_args(Weights))}")
 
     @abstractmethod
     def _said(self, network: nn.Module, seen: Snapshots, paths: Paths) -> Tensor:
@@ -118,30 +132,17 @@ class BacktestedEstimator(HistoryEstimator, Posterior):
         """
         if history is None or routing is None:
             raise UsageError(f"{type(self).__name__} learns from a history and its routing: fit(history, routing)")
-        past, started, digest = History.of(history), time.perf_counter(), data_hash(history)
-        lessons = lessons_of(history, routing, self.config, self.noise)
-        count = min(self.members, len(lessons))
-        last = data_hash(routing.loads(history[-1:]))
-        identity = {"history": digest, "last loads": last, "noise": str(self.noise)}
-        self.networks_ = [
-            self._member(
-                without_block(lessons, k, count)[1],
-                k,
-                _told(progress, k, count),
-                checkpoint=None if checkpoint is None else member_file(checkpoint, k),
-                resume=resume,
-                identity=identity,
-            )
-            for k in range(count)
-        ]
-        self.candidates_ = Candidates().fit(history)
-        assert self.candidates_.base.mean_ is not None
-        self._remember(past, self.candidates_.base.mean_)
-        tried = [
-            self._tried(one, network)
-            for k, network in enumerate(self.networks_)
-            for one in without_block(lessons, k, count)[0]
-        ]
+        started, digest = time.perf_counter(), data_hash(history)
+        past = self.adopt(history)
+        if self.weights == "pretrained":
+            lessons = lessons_of(history, routing, self.config, self.noise, **_FEW)
+            tried = [self._tried(one, self.networks_) for one in lessons]
+        else:
+            lessons = lessons_of(history, routing, self.config, self.noise)
+            check_enough(lessons)
+            last = data_hash(routing.loads(history[-1:]))
+            identity = {"history": digest, "last loads": last, "noise": str(self.noise)}
+            tried = self._train(lessons, progress, checkpoint=checkpoint, resume=resume, identity=identity)
         columns = self._columns(routing)
         self.calibration_ = calibrated(tried, self._fitted_mean()[columns]).select(np.argsort(columns))
         self.provenance_ = {
@@ -157,21 +158,49 @@ class BacktestedEstimator(HistoryEstimator, Posterior):
         }
         return self
 
-    def _member(
-        self, lessons: list[Lessons], number: int, progress: Progress | None = None, **options: Any
-    ) -> nn.Module:
-        cls, config = type(self), replace(self.config, seed=self.config.seed + number)
-        network = fresh_network(cls.network, self.config, number)
-        task = cls.task(network, [part for one in lessons for part in one.parts], config)
-        train(task, task.data, config, progress=progress, **options)
-        return network.cpu().double().eval()
+    def adopt(self, history: xr.DataArray) -> History:
+        """Take the networks that come with odflow for a history, without back-tests: estimates, but no quantiles yet.
 
-    def _tried(self, lessons: Lessons, network: nn.Module) -> Tried:
-        """How a network did on a back-test that it has not learnt from."""
+        Raises
+        ------
+        UsageError
+            If the networks are to have other sizes.
+        DataError, LabelError, UnitError
+            If the history does not fit, or never measures a flow.
+        """
+        past = History.of(history)
+        if self.weights != "own":
+            found = pretrained(self.shipped, self.network, self.config)
+            self.networks_ = [found[k % len(found)].double() for k in range(self.members)]
+        self.candidates_, self.calibration_ = Candidates().fit(history), None
+        assert self.candidates_.base.mean_ is not None
+        self._remember(past, self.candidates_.base.mean_)
+        return past
+
+    def _train(
+        self, lessons: list[Lessons], progress: Progress | None, *, checkpoint: Path | None, **options: Any
+    ) -> list[Tried]:
+        """Train the members, each on all but a span of time, and try it there."""
+        count, cls, tried = min(self.members, len(lessons)), type(self), []
+        starts, self.networks_ = self.networks_, []
+        for k in range(count):
+            block, rest = without_block(lessons, k, count)
+            groups = grouped(part for one in rest for part in one.parts)
+            config = replace(self.config, seed=self.config.seed + k)
+            network = copy.deepcopy(starts[k]).float() if starts else fresh_network(cls.network, self.config, k, groups)
+            task = cls.task(network, groups, config)
+            file = None if checkpoint is None else member_file(checkpoint, k)
+            train(task, task.data, config, progress=_told(progress, k, count), checkpoint=file, **options)
+            self.networks_.append(network.cpu().double().eval())
+            tried += [self._tried(one, self.networks_[-1:]) for one in block]
+        return tried
+
+    def _tried(self, lessons: Lessons, networks: Sequence[nn.Module]) -> Tried:
+        """How networks did on a back-test that they have not learnt from."""
         base = lessons.candidates.base
         return Tried(
             lessons.truth,
-            np.concatenate([self._estimated(part.seen, part.observed, [network]) for part in lessons.parts]),
+            np.concatenate([self._estimated(part.seen, part.observed, networks) for part in lessons.parts]),
             np.concatenate([part.seen.spread for part in lessons.parts]),
             np.concatenate([base._surprise(part.observed) for part in lessons.parts]),
             base._mean(lessons.parts[0].observed),
@@ -192,8 +221,7 @@ class BacktestedEstimator(HistoryEstimator, Posterior):
         parameters = {f.name: getattr(self, f.name) for f in fields(self) if f.init and f.name != "config"}
         header: dict[str, Any] = {"parameters": parameters, "config": asdict(self.config), "nodes": self.nodes_}
         tensors = self.candidates_.numbers() | calibration_numbers(self.calibration_)
-        for k, network in enumerate(self.networks_):
-            tensors |= {f"network {k}.{name}": value.float().numpy() for name, value in network.state_dict().items()}
+        tensors |= network_numbers(self.networks_)
         header |= {"history_end": str(self.end_), "networks": len(self.networks_), "provenance": self.provenance_}
         write_model(path, ModelFile(type(self).__name__, header, tensors))
 
@@ -215,14 +243,8 @@ class BacktestedEstimator(HistoryEstimator, Posterior):
         estimator.calibration_ = calibration_in(tensors, len(estimator.nodes_) ** 2)
         if estimator.calibration_ is None:
             raise OdflowError("its calibration is missing")
-        for k in range(header["networks"]):
-            start, network = f"network {k}.", cls.network(estimator.config)
-            own = {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
-            try:
-                network.load_state_dict({name: torch.from_numpy(value) for name, value in own.items()})
-            except RuntimeError as error:
-                raise OdflowError(f"its network {k} is incomplete or of another size") from error
-            estimator.networks_.append(network.double().eval())
+        networks = networks_in(tensors, header["networks"], cls.network, estimator.config)
+        estimator.networks_ = [network.double() for network in networks]
         return estimator
 
     def _solve(self, observed: Observed) -> Floats:
@@ -232,7 +254,8 @@ class BacktestedEstimator(HistoryEstimator, Posterior):
         return self._calibrated(self._seen(observed), observed, p)
 
     def _calibrated(self, seen: Seen, observed: Observed, p: Floats) -> Floats:
-        assert self.calibration_ is not None
+        if self.calibration_ is None:
+            raise NotFittedError(f"{type(self).__name__} has no quantiles yet; call fit(history, routing) first")
         calibration = self.calibration_.select(self._columns(observed.system.routing))
         x = self._estimated(seen, observed, self.networks_)
         return calibration.quantiles(x, seen.spread, self._fitted().base._surprise(observed), p)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +17,7 @@ from odflow.estimate.calibration import folds
 from odflow.estimate.checks import check_counts
 from odflow.estimate.gaussian import GaussianPosterior
 from odflow.estimate.kl import KLProjection
+from odflow.estimate.named import backtested
 from odflow.estimate.observe import Noise, noise_like
 from odflow.estimate.student_t import StudentTPosterior
 
@@ -24,10 +27,13 @@ if TYPE_CHECKING:
     from odflow.network.epochs import RoutingEpochs
     from odflow.network.routing import Routing
 
-CANDIDATES: dict[str, type[HistoryEstimator]] = {
+STACK = "stacked-pretrained"
+_LARGE = 60  # nodes
+CANDIDATES: dict[str, Callable[..., HistoryEstimator]] = {
     "student-t": StudentTPosterior,
     "gaussian": GaussianPosterior,
     "kl": KLProjection,
+    STACK: partial(backtested, STACK),
 }
 
 
@@ -56,7 +62,7 @@ class Choice:
 def choose(
     history: xr.DataArray,
     routing: Routing | RoutingEpochs,
-    methods: Sequence[str] = tuple(CANDIDATES),
+    methods: Sequence[str] | None = None,
     *,
     noise: Noise = 0.0,
     age: float = 0.0,
@@ -72,9 +78,10 @@ def choose(
         bit/s.
     routing : Routing or RoutingEpochs
         Of the history, too.
-    methods : sequence of str
-        Of ``CANDIDATES``; a history that is too short for back-tests takes the first one that can be fitted to it,
-        a plain one before one that needs a spread.
+    methods : sequence of str, optional
+        Of ``CANDIDATES``, by default all (without torch or with more than 60 nodes, all but the stack); a history that
+        is too short for back-tests takes the first one that can be fitted to it, a plain one before one that needs a
+        spread.
     noise : float or mapping of link to float
         Relative error of the loads.
     age : float
@@ -92,6 +99,7 @@ def choose(
         If the history does not fit.
     """
     check_counts(weeks=weeks, snapshots=snapshots)
+    methods = candidates(len(routing.nodes)) if methods is None else methods
     unknown = [name for name in methods if name not in CANDIDATES]
     if unknown or not methods:
         raise UsageError(f"cannot try {unknown or 'nothing'}; methods are {', '.join(CANDIDATES)}")
@@ -106,7 +114,7 @@ def choose(
                 continue
             loads, truth = noise_like(routing.loads(sent), noise, rng), labels.flat(sent, routing.nodes)
             for name in methods:
-                x = CANDIDATES[name](noise=noise).fit(known, routing).estimate(loads, routing)
+                x = _tried(name, noise, known, routing).estimate(loads, routing)
                 off = np.abs(labels.flat(x, routing.nodes) - truth).sum(axis=1)
                 errors[name].append(off / truth.sum(axis=1))
     except DataError:
@@ -119,9 +127,28 @@ def choose(
     return Choice(best[0], estimator, {name: mean[name] for name in best}, sum(map(len, errors[best[0]])))
 
 
+def candidates(nodes: int, *, intervals: bool = False) -> list[str]:
+    """Names of the methods to try on so many nodes; with `intervals` only those with quantiles.
+
+    The pretrained stack needs torch, and takes minutes on large networks.
+    """
+    stack = find_spec("torch") is not None and nodes <= _LARGE
+    named = [name for name in CANDIDATES if stack or name != STACK]
+    return [name for name in named if name != "kl"] if intervals else named
+
+
+def _tried(name: str, noise: Noise, known: xr.DataArray, routing: Routing | RoutingEpochs) -> HistoryEstimator:
+    estimator = CANDIDATES[name](noise=noise)
+    if name == STACK:
+        estimator.adopt(known)  # type: ignore[attr-defined]
+        return estimator
+    return estimator.fit(known, routing)
+
+
 def _untried(history: xr.DataArray, routing: Routing | RoutingEpochs, methods: Sequence[str], noise: Noise) -> Choice:
     """The simplest methods first but for KL, which needs no more than a mean and serves if nothing else can."""
-    order = sorted(methods, key=("gaussian", "student-t", "kl").index)
+    order = sorted(methods, key=("gaussian", "student-t", "kl", STACK).index)
+    order = order[:-1] if order[-1] == STACK and len(order) > 1 else order
     for name in order[:-1]:
         try:
             return Choice(name, CANDIDATES[name](noise=noise).fit(history, routing), {}, 0)

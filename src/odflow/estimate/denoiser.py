@@ -23,7 +23,7 @@ _EMBEDDED = 16
 
 @dataclass(frozen=True, kw_only=True)
 class DenoisingConfig(LessonConfig):
-    """Sizes, training and sampling of a :class:`DiffusionPosterior`.
+    """Sizes, training and sampling of a :class:`DiffusionPosterior`; the defaults are those of fine-tuning.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ class DenoisingConfig(LessonConfig):
         Level of the last.
     """
 
-    steps: int = 1500
-    learning_rate: float = 5e-3
+    steps: int = 2000
+    learning_rate: float = 3e-3
     final_learning_rate: float = 1e-4
     ema: float = 0.99
     snapshots: int = 48

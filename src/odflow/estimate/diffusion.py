@@ -58,19 +58,24 @@ class DenoisingTask(LessonTask):
 class DiffusionPosterior(BacktestedEstimator):
     """Draws from a diffusion prior under the loads, and the estimate that its flow leads to.
 
-    A denoiser, shared by all flows (:class:`FlowDenoiser`), is trained on what was really sent in back-tests inside the
-    history, as logarithms of ratios to the Student-t estimate, given the features that the stack sees: recent means,
-    the usual at that time, how the flow has varied, what the loads on its path say. A draw follows the probability
-    flow from noise to a TM in some steps; in each the denoised TM is moved towards the loads in closed form,
-    ``x + C A' (A C A' + N)^-1 (y - A x)`` with C the diagonal of the Student-t estimate and N the noise of the loads,
-    and the next evaluation knows it. The point estimate is where the flow leads from no noise: for one flow alone that
-    is the median of the draws. The mean over `members`, each of which has left out some of the time, is projected onto
-    the loads; how far off they were there makes the quantiles, as in :meth:`GaussianPosterior.calibrate`.
+    A denoiser, shared by all flows (:class:`FlowDenoiser`), is trained on what was really sent in back-tests, first
+    inside simulated histories and then inside this one, as logarithms of ratios to the Student-t estimate, given the
+    features that the stack sees: recent means, the usual at that time, how the flow has varied, what the loads on its
+    path say. A draw follows the probability flow from noise to a TM in some steps; in each the denoised TM is moved
+    towards the loads in closed form, ``x + C A' (A C A' + N)^-1 (y - A x)`` with C the diagonal of the Student-t
+    estimate and N the noise of the loads, and the next evaluation knows it. The point estimate is where the flow leads
+    from no noise: for one flow alone that is the median of the draws. The mean over `members`, each of which has left
+    out some of the time, is projected onto the loads; how far off they were there makes the quantiles, as in
+    :meth:`GaussianPosterior.calibrate`.
 
     Parameters
     ----------
+    weights : {"pretrained", "fine-tuned", "own"}
+        What to begin from: the networks that come with odflow, trained on simulated networks alone, as they are; the
+        same trained further on the back-tests; or networks that learn from these alone (`config` may then ask for other
+        sizes, and should ask for more steps at a higher learning rate: see :mod:`odflow.estimate.pretraining`).
     members : int
-        Networks.
+        Networks; the estimate is the mean of theirs.
     config : DenoisingConfig
     sweeps : int
         Passes of the final projection.
@@ -80,11 +85,13 @@ class DiffusionPosterior(BacktestedEstimator):
     Karras et al. 2022 (levels, preconditioning, flow); Wang, Yu, Zhang, "Zero-shot image restoration using denoising
     diffusion null-space model", 2023, and Song et al., "Pseudoinverse-guided diffusion models for inverse problems",
     2023 (steps to the measurements); Chen, Zhang, Hinton, "Analog bits", 2023 (self-conditioning). Sizes and training
-    were chosen on the last three training weeks of Abilene and GEANT, learnt from the weeks before.
+    were chosen on the last three training weeks of Abilene and GEANT, learnt from the weeks before; the pretrained
+    networks have seen no TM of theirs.
     """
 
     config: DenoisingConfig = field(default_factory=DenoisingConfig)
 
+    shipped = "diffusion.safetensors"
     network = FlowDenoiser
     task = DenoisingTask
     configuration = DenoisingConfig

@@ -135,8 +135,9 @@ def whatif(
     levels : sequence of float
         Of the quantiles.
     history : DataArray (time, origin, destination), optional
-        What a :class:`GaussianPosterior` or a subclass was fitted to: back-tests inside it then make the quantiles hold
-        what they say. How far off loads of rerouted links were, in units of the draws' own spread, stretches them.
+        What a :class:`GaussianPosterior`, a subclass, or an estimator of pretrained networks was fitted to: back-tests
+        inside it then make the quantiles hold what they say. How far off loads of rerouted links were, in units of the
+        draws' own spread, stretches them.
     samples : int
         Draws.
     seed : int
@@ -163,7 +164,7 @@ def whatif(
     if is_loads and estimator is None:
         raise UsageError("link loads need a fitted estimator to make traffic matrices from: whatif(..., estimator)")
     stretch = None
-    if is_loads and history is not None and isinstance(estimator, GaussianPosterior):
+    if is_loads and history is not None and isinstance(estimator, Posterior) and _refits(estimator):
         stretch = _stretch(estimator, history, routing, changes, samples, seed)
     found = _peaks(traffic, routing, changes, estimator)
     if isinstance(estimator, Posterior):
@@ -272,8 +273,13 @@ def _units(loads: Floats) -> tuple[Floats, Floats, Floats]:
     return middle, np.maximum(middle - low, least), np.maximum(high - middle, least)
 
 
+def _refits(estimator: Posterior) -> bool:
+    """Whether it is fitted again within seconds."""
+    return isinstance(estimator, GaussianPosterior) or getattr(estimator, "weights", None) == "pretrained"
+
+
 def _stretch(
-    estimator: GaussianPosterior,
+    estimator: Posterior,
     history: xr.DataArray,
     routing: Routing,
     changes: Sequence[_Change],
@@ -284,7 +290,7 @@ def _stretch(
     rng, off = np.random.default_rng(seed), []
     try:
         for past, now in folds(history, _WEEKS, _SNAPSHOTS):
-            fitted = replace(estimator).fit(past)
+            fitted = replace(estimator).fit(past, routing)
             truth = labels.flat(now, routing.nodes)
             loads = noise_like(routing.loads(now), estimator.noise, rng)
             draws = fitted.sample(loads, routing, samples, seed=seed).values.reshape(samples, len(truth), -1)

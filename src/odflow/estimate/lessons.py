@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from odflow.network.routing import Routing
     from odflow.training.task import Update
 
+TOGETHER = 8  # snapshots of one routing, in random order, that stay together in training
 _PAST = np.timedelta64(28, "D")  # of history for each back-test
 _MOST, _PARTS, _OVERLAPPING = 400, 4, 7
 _FEWEST = 100  # snapshots
+_ORDER = 7101  # stream of random numbers
 _LEAST = 0.25  # of all back-tests for a member that leaves some out
 
 
@@ -41,13 +43,15 @@ class LessonConfig(TrainingConfig):
 
     Parameters
     ----------
+    batch : int
+        Eights of snapshots.
     weight_decay : float
         Of the weights (AdamW).
     snapshots : int
         TMs of each back-test to learn from.
     """
 
-    batch: int = 32
+    batch: int = 4
     ema: float = 0.98
     weight_decay: float = 0.1
     snapshots: int = 24
@@ -108,17 +112,35 @@ class Lessons:
 
 
 def lessons_of(
-    history: xr.DataArray, routing: Routing | RoutingEpochs, config: LessonConfig, noise: Noise = 0.0
+    history: xr.DataArray,
+    routing: Routing | RoutingEpochs,
+    config: LessonConfig,
+    noise: Noise = 0.0,
+    *,
+    most: int = _MOST,
+    overlapping: int = _OVERLAPPING,
 ) -> list[Lessons]:
     """Back-tests: weeks of a history, one from each day on, from what is before them; the latest first.
+
+    Parameters
+    ----------
+    history : DataArray (time, origin, destination)
+    routing : Routing or RoutingEpochs
+    config : LessonConfig
+    noise : float or mapping of link to float
+        Relative error that loads are given.
+    most : int
+        Back-tests.
+    overlapping : int
+        So many begin in a week, or in a quarter of a shorter history.
 
     Raises
     ------
     DataError
-        If the history is too short, or has too few complete TMs.
+        If the history is too short for one, or has no complete TM.
     """
     rng, out = np.random.default_rng(config.seed), []
-    for past, now in folds(history, _MOST, config.snapshots, _PARTS, _OVERLAPPING):
+    for past, now in folds(history, most, config.snapshots, _PARTS, overlapping):
         sent = now[now.values.sum(axis=(1, 2)) > 0]
         if not len(sent):
             continue
@@ -133,9 +155,21 @@ def lessons_of(
                 Lesson(observed, seen, snapshots, paths_of(observed), torch.from_numpy(truth[span] / unit).float())
             )
         out.append(Lessons(candidates, truth, tuple(parts)))
-    if len(out) < 2 or sum(len(one.truth) for one in out) < _FEWEST:
-        raise DataError("the history is too short to learn from back-tests of it; give three weeks of it or more")
     return out
+
+
+def check_enough(lessons: Sequence[Lessons]) -> None:
+    """Refuse to train on too little.
+
+    Raises
+    ------
+    DataError
+    """
+    if len(lessons) < 2 or sum(len(one.truth) for one in lessons) < _FEWEST:
+        raise DataError(
+            "the history is too short to train on back-tests of it; give three weeks of it or more, "
+            "or take networks that are pretrained"
+        )
 
 
 def without_block(lessons: Sequence[Lessons], number: int, count: int) -> tuple[list[Lessons], list[Lessons]]:
@@ -148,28 +182,49 @@ def without_block(lessons: Sequence[Lessons], number: int, count: int) -> tuple[
     return block, apart
 
 
+class Group(NamedTuple):
+    """All snapshots to learn from under one routing, and what was really sent in shares of their traffic."""
+
+    snapshots: Snapshots
+    paths: Paths
+    truth: Tensor
+
+
+def grouped(lessons: Iterable[Lesson]) -> list[Group]:
+    """Lessons by routing."""
+    found: dict[int, list[Lesson]] = {}
+    for one in lessons:
+        found.setdefault(id(one.observed.system), []).append(one)
+    return [
+        Group(
+            Snapshots(*(torch.cat(part) for part in zip(*(one.snapshots for one in some), strict=True))),
+            some[0].paths,
+            torch.cat([one.truth for one in some]),
+        )
+        for some in found.values()
+    ]
+
+
 class LessonTask(ABC):
     """A network that learns from lessons.
 
     Parameters
     ----------
     network : nn.Module
-        With buffers ``mean`` and ``std``, set to those of the features.
-    lessons : sequence of Lesson
+    groups : sequence of Group
     config : LessonConfig
     """
 
-    def __init__(self, network: nn.Module, lessons: Sequence[Lesson], config: LessonConfig) -> None:
-        self.network, self.groups = network, _by_routing(lessons)
+    def __init__(self, network: nn.Module, groups: Sequence[Group], config: LessonConfig) -> None:
+        self.network, self.groups = network, groups
         self.modules: dict[str, nn.Module] = {"network": network}
         adam = torch.optim.AdamW(
             network.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
         self.optimizers: dict[str, torch.optim.Optimizer] = {"network": adam}
-        self.data = torch.tensor([(k, t) for k, one in enumerate(self.groups) for t in range(len(one.truth))])
-        values = torch.cat([one.snapshots.features.flatten(0, 1) for one in self.groups])
-        network.get_buffer("mean").copy_(values.mean(0))
-        network.get_buffer("std").copy_(values.std(0).clamp(min=0.05))
+        order = generator_of(config.seed, _ORDER)
+        self.parts = [torch.randperm(len(one.truth), generator=order).split(TOGETHER) for one in groups]
+        self.data = torch.tensor([(k, part) for k, parts in enumerate(self.parts) for part in range(len(parts))])
 
     @abstractmethod
     def losses(self, seen: Snapshots, paths: Paths, truth: Tensor, generator: torch.Generator) -> Tensor:
@@ -184,10 +239,11 @@ class LessonTask(ABC):
         return {"loss": loss.detach()}
 
     def errors(self, batch: Tensor, generator: torch.Generator) -> Tensor:
-        """Losses of snapshots, given as pairs of group and time."""
+        """Losses of snapshots, given as pairs of group and part."""
         out, batch, device = [], batch.cpu(), self.network.get_buffer("mean").device
         for k in batch[:, 0].unique().tolist():
-            group, rows = self.groups[k], batch[batch[:, 0] == k, 1]
+            group, parts = self.groups[k], batch[batch[:, 0] == k, 1].tolist()
+            rows = torch.cat([self.parts[k][part] for part in parts])
             seen = Snapshots(*(part.to(device) for part in group.snapshots.take(rows)))
             paths = Paths(*(part.to(device) for part in group.paths))
             out.append(self.losses(seen, paths, group.truth[rows].to(device), generator))
@@ -198,30 +254,12 @@ class LessonTask(ABC):
         return float(self.errors(data, generator).mean())
 
 
-class _Group(NamedTuple):
-    """All snapshots under one routing."""
-
-    snapshots: Snapshots
-    paths: Paths
-    truth: Tensor
-
-
-def _by_routing(lessons: Sequence[Lesson]) -> list[_Group]:
-    found: dict[int, list[Lesson]] = {}
-    for one in lessons:
-        found.setdefault(id(one.observed.system), []).append(one)
-    return [
-        _Group(
-            Snapshots(*(torch.cat(part) for part in zip(*(one.snapshots for one in some), strict=True))),
-            some[0].paths,
-            torch.cat([one.truth for one in some]),
-        )
-        for some in found.values()
-    ]
-
-
-def fresh_network(network: type[nn.Module], config: LessonConfig, member: int) -> nn.Module:
-    """A network before training."""
+def fresh_network(network: type[nn.Module], config: LessonConfig, member: int, groups: Sequence[Group]) -> nn.Module:
+    """A network before training; its buffers ``mean`` and ``std`` are those of the features."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(generator_of(config.seed, member).initial_seed())
-        return network(config)
+        made = network(config)
+    values = torch.cat([one.snapshots.features.flatten(0, 1) for one in groups])
+    made.get_buffer("mean").copy_(values.mean(0))
+    made.get_buffer("std").copy_(values.std(0).clamp(min=0.05))
+    return made

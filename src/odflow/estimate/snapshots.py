@@ -45,7 +45,8 @@ class Snapshots(NamedTuple):
     measured : Tensor, shape (T, rows)
         1 or 0.
     inverse : Tensor, shape (T, rows, rows)
-        Of ``A diag(base) A' + N`` over the rows that are used; 0 elsewhere.
+        Of ``A diag(base) A' + N / phi`` over the rows that are used, N the variance of the loads' noise and phi the
+        dispersion of the base estimate, that is mean variance over mean; 0 elsewhere.
     """
 
     features: Tensor
@@ -85,7 +86,9 @@ def snapshots_of(seen: Seen, observed: Observed, dtype: torch.dtype = torch.floa
     used = observed.used
     loads = np.where(used, np.nan_to_num(observed.values) / unit, 0.0)
     M = observed.system.gram(base)
-    np.einsum("tii->ti", M)[:] += np.where(used, np.sqrt(observed.variance) / unit, 0.0) ** 2
+    dispersion = ((seen.spread / unit) ** 2).sum(axis=1, keepdims=True) / base.sum(axis=1, keepdims=True)
+    noise = np.where(used, observed.variance / unit**2, 0.0)
+    np.einsum("tii->ti", M)[:] += noise / np.maximum(dispersion, np.finfo(float).tiny)
     inverse = inverses(M, used, 1e-7)
     arrays = (seen.features, base, seen.spread / unit, loads, used.astype(float), inverse)
     return Snapshots(*(torch.from_numpy(np.ascontiguousarray(one)).to(dtype) for one in arrays)), unit

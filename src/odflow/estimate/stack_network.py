@@ -17,7 +17,7 @@ _TRACE = 1e-6  # of all traffic
 
 @dataclass(frozen=True, kw_only=True)
 class StackConfig(LessonConfig):
-    """Sizes and training of the network.
+    """Sizes and training of the network; the defaults are those of fine-tuning.
 
     Parameters
     ----------
@@ -29,8 +29,8 @@ class StackConfig(LessonConfig):
         Steps towards the loads after the second stage.
     """
 
-    steps: int = 1200
-    learning_rate: float = 1e-2
+    steps: int = 800
+    learning_rate: float = 3e-3
     final_learning_rate: float = 1e-4
     width: int = 32
     dropout: float = 0.1

@@ -29,15 +29,19 @@ class StackedEstimator(BacktestedEstimator):
     It sees of each flow how the candidates differ, how sure the Student-t posterior is, how the flow has varied, and
     how far the loads of its path are from what was expected, all as logarithms of ratios: nothing that tells which flow
     or network it is. Two stages change the Student-t estimate, a step towards the loads follows each, and the result is
-    projected onto the loads. It learns from back-tests inside the history: weeks, one from each day on, estimated from
-    what was known before, by the least absolute error. The estimate is the mean over `members`, each of which has left
-    out some of the time; how far off they were there makes the quantiles, as in :meth:`GaussianPosterior.calibrate`.
-    Joint draws go together as those of the Student-t posterior do.
+    projected onto the loads. It has learnt from simulated networks, and goes on with back-tests inside the history:
+    weeks, one from each day on, estimated from what was known before, by the least absolute error. The estimate is the
+    mean over `members`, each of which has left out some of the time; how far off they were there makes the quantiles,
+    as in :meth:`GaussianPosterior.calibrate`. Joint draws go together as those of the Student-t posterior do.
 
     Parameters
     ----------
+    weights : {"pretrained", "fine-tuned", "own"}
+        What to begin from: the networks that come with odflow, trained on simulated networks alone, as they are; the
+        same trained further on the back-tests; or networks that learn from these alone (`config` may then ask for other
+        sizes, and should ask for more steps at a higher learning rate: see :mod:`odflow.estimate.pretraining`).
     members : int
-        Networks.
+        Networks; the estimate is the mean of theirs.
     config : StackConfig
     sweeps : int
         Passes of the final projection.
@@ -45,11 +49,13 @@ class StackedEstimator(BacktestedEstimator):
     Notes
     -----
     Wolpert, "Stacked generalization", Neural Networks 5, 1992. Sizes and training were chosen on the last three
-    training weeks of Abilene and GEANT, learnt from the weeks before.
+    training weeks of Abilene and GEANT, learnt from the weeks before; the pretrained networks have seen no TM of
+    theirs.
     """
 
     config: StackConfig = field(default_factory=StackConfig)
 
+    shipped = "stack.safetensors"
     network = StackNetwork
     task = StackTask
     configuration = StackConfig

@@ -14,11 +14,12 @@ import xarray as xr
 
 from odflow import labels
 from odflow.errors import InconsistentLoadsWarning, UsageError
+from odflow.estimate.named import BACKTESTED
 from odflow.evaluate.estimation_result import EstimationResult, MethodRow, Split
 from odflow.evaluate.learned import LEARNED, STAGES, learned_estimator, learned_words, timed_stages, training_history
 from odflow.evaluate.measure import peak_mib, reset_peak
 from odflow.evaluate.perturb import noisy, without_counters
-from odflow.evaluate.protocol import BACKTESTED, METHODS, Method, method_named, named_dataset
+from odflow.evaluate.protocol import METHODS, NAMES, Method, method_named, named_dataset
 from odflow.evaluate.published import published
 from odflow.evaluate.report import command_line, provenance
 from odflow.evaluate.scores import mean_score, score
@@ -85,7 +86,7 @@ class EstimationBenchmark:
 
     def __post_init__(self) -> None:
         if not self.methods:
-            raise UsageError(f"no method to compare; choose from {', '.join((*METHODS, *BACKTESTED, *LEARNED))}")
+            raise UsageError(f"no method to compare; choose from {', '.join(NAMES)}")
         for name in self.methods:
             if name not in LEARNED:
                 method_named(name, 0.0)

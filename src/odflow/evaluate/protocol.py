@@ -13,6 +13,7 @@ from odflow.errors import UsageError
 from odflow.estimate import GaussianPosterior, Gravity, KLProjection, StudentTPosterior, Tomogravity
 from odflow.estimate.balances import consistent
 from odflow.estimate.base import Estimator
+from odflow.estimate.named import backtested
 from odflow.estimate.observe import Observed, observe
 from odflow.estimate.projection import blocks
 from odflow.evaluate.learned import LEARNED
@@ -41,7 +42,13 @@ METHODS = (
     "oracle:test-mean+kl",
     "oracle:previous+kl",
 )
-BACKTESTED = ("stacked", "diffusion-posterior")
+_WORDS = {
+    "stacked": "small networks, shared by all flows, that change the Student-t estimate; fine-tuned on back-tests",
+    "diffusion-posterior": "a diffusion, shared by all flows, that meets the loads in every step; likewise",
+    "stacked-pretrained": "the small networks as they come with odflow, which know simulated networks only",
+    "diffusion-pretrained": "the diffusion as it comes with odflow, which knows simulated networks only",
+}
+NAMES = (*METHODS, *_WORDS, *LEARNED)
 # the protocol counts weeks in rows, over gaps
 _LAST_WEEK = "the last week of history (seven days' worth of intervals)"
 
@@ -124,16 +131,8 @@ def method_named(name: str, noise: float, seed: int = 0) -> Method:
         case "student-t":
             words = "the same with heavy tails, a scale for each flow and interval; all defaults"
             return Method(name, words, StudentTPosterior(noise=noise))
-        case "stacked":
-            from odflow.estimate import StackConfig, StackedEstimator
-
-            words = "what small networks, shared by all flows, make of these estimates; learnt from back-tests"
-            return Method(name, words, StackedEstimator(noise=noise, config=StackConfig(seed=seed)))
-        case "diffusion-posterior":
-            from odflow.estimate import DenoisingConfig, DiffusionPosterior
-
-            words = "a diffusion, shared by all flows, that meets the loads in every step; learnt from back-tests"
-            return Method(name, words, DiffusionPosterior(noise=noise, config=DenoisingConfig(seed=seed)))
+        case _ if name in _WORDS:
+            return Method(name, _WORDS[name], backtested(name, noise, seed))
         case "oracle:test-mean+kl":
             words = "true mean TM of the test part, KL projection"
             return Method(name, words, _mean_kl(noise), "test mean")
@@ -141,7 +140,7 @@ def method_named(name: str, noise: float, seed: int = 0) -> Method:
             words = "true TM of the previous interval, KL projection"
             return Method(name, words, PreviousProjection(prior="history", noise=noise), "previous")
         case _:
-            raise UsageError(f"unknown method '{name}'; methods are {', '.join((*METHODS, *BACKTESTED, *LEARNED))}")
+            raise UsageError(f"unknown method '{name}'; methods are {', '.join(NAMES)}")
 
 
 def _mean_kl(noise: float) -> KLProjection:

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import estimation_more as more
-from odflow.estimate.named import BACKTESTED, PRETRAINED
 from odflow.evaluate.estimation import EstimationBenchmark, run
 from odflow.evaluate.estimation_result import EstimationResult, method_list, summary_table
 from odflow.evaluate.protocol import METHODS
 from odflow.evaluate.report import json_text, plain, write_text
 from odflow.files import replacing
+from odflow.named import BACKTESTED, PRETRAINED
 
 QUICK = (*METHODS, "stacked-pretrained")
 TABLES = (

@@ -17,7 +17,6 @@ from benchmarks.failures import shortest_paths
 from odflow import labels
 from odflow.errors import OdflowWarning
 from odflow.estimate import Posterior
-from odflow.estimate.named import BACKTESTED, PRETRAINED
 from odflow.evaluate.estimation import EstimationBenchmark
 from odflow.evaluate.forecast_scores import CRPS_LEVELS
 from odflow.evaluate.metrics import tre
@@ -26,6 +25,7 @@ from odflow.evaluate.perturb import noisy
 from odflow.evaluate.protocol import method_named, named_dataset
 from odflow.evaluate.report import markdown_table
 from odflow.evaluate.rolling_estimation import GROUPS, Intervals, RollingResult, fifths_of, judged, rolling_run
+from odflow.named import BACKTESTED, PRETRAINED
 from odflow.network.epochs import RoutingEpochs
 from odflow.network.failures import each_link
 

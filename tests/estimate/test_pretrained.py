@@ -14,11 +14,11 @@ from odflow import labels
 from odflow.errors import DataError, NotFittedError, UsageError
 from odflow.estimate.choice import STACK, candidates
 from odflow.estimate.denoiser import DenoisingConfig
-from odflow.estimate.named import PRETRAINED, backtested
 from odflow.estimate.stack_network import StackConfig
 from odflow.estimate.worlds import World, varied_worlds
 from odflow.evaluate.protocol import named_dataset
 from odflow.modelfile import read_model
+from odflow.named import PRETRAINED, backtested
 from odflow.testing import check_estimator
 
 KINDS = {"stacked": (of.StackedEstimator, StackConfig), "diffusion": (of.DiffusionPosterior, DenoisingConfig)}

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from odflow.estimate import GaussianPosterior, Gravity, KLProjection, Posterior, StudentTPosterior, Tomogravity
 from odflow.estimate.choice import STACK
-from odflow.estimate.named import backtested
 from odflow.evaluate.scores import Score, score
+from odflow.named import backtested
 
 if TYPE_CHECKING:
     import xarray as xr

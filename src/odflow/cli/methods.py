@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from odflow.cli.console import Console, percent
 from odflow.cli.inputs import command_line
 from odflow.errors import OdflowWarning, UsageError
-from odflow.estimate.named import BACKTESTED, PRETRAINED, backtested
+from odflow.named import BACKTESTED, PRETRAINED, backtested
 
 if TYPE_CHECKING:
     import xarray as xr

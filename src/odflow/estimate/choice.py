@@ -17,9 +17,9 @@ from odflow.estimate.calibration import folds
 from odflow.estimate.checks import check_counts
 from odflow.estimate.gaussian import GaussianPosterior
 from odflow.estimate.kl import KLProjection
-from odflow.estimate.named import backtested
 from odflow.estimate.observe import Noise, noise_like
 from odflow.estimate.student_t import StudentTPosterior
+from odflow.named import backtested
 
 if TYPE_CHECKING:
     import xarray as xr

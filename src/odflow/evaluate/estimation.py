@@ -14,7 +14,6 @@ import xarray as xr
 
 from odflow import labels
 from odflow.errors import InconsistentLoadsWarning, UsageError
-from odflow.estimate.named import BACKTESTED
 from odflow.evaluate.estimation_result import EstimationResult, MethodRow, Split
 from odflow.evaluate.learned import LEARNED, STAGES, learned_estimator, learned_words, timed_stages, training_history
 from odflow.evaluate.measure import peak_mib, reset_peak
@@ -23,6 +22,7 @@ from odflow.evaluate.protocol import METHODS, NAMES, Method, method_named, named
 from odflow.evaluate.published import published
 from odflow.evaluate.report import command_line, provenance
 from odflow.evaluate.scores import mean_score, score
+from odflow.named import BACKTESTED
 
 if TYPE_CHECKING:
     from odflow.evaluate.scores import Score

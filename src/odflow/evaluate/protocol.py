@@ -13,10 +13,10 @@ from odflow.errors import UsageError
 from odflow.estimate import GaussianPosterior, Gravity, KLProjection, StudentTPosterior, Tomogravity
 from odflow.estimate.balances import consistent
 from odflow.estimate.base import Estimator
-from odflow.estimate.named import backtested
 from odflow.estimate.observe import Observed, observe
 from odflow.estimate.projection import blocks
 from odflow.evaluate.learned import LEARNED
+from odflow.named import backtested
 from odflow.traffic.histories import last_weeks
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Estimators that need torch and learn from back-tests, by the names of their methods."""
+"""Estimators that need torch and learn from back-tests, by the names of their methods; quick to import."""
 
 from __future__ import annotations
 

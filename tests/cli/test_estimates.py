@@ -187,7 +187,8 @@ def test_units_of_a_table(odflow, files, traffic):
         (("--method", "gravity", "--history", "history.nc"), "uses no history"),
         (
             ("--quantiles", ".5"),
-            "only --method gaussian, student-t, stacked, diffusion-posterior, stacked-",
+            "only --method gaussian, student-t, stacked, diffusion-posterior, stacked-pretrained, "
+            "diffusion-pretrained give quantiles",
         ),
         (("--model", "m.safetensors", "--method", "kl"), "--model is fitted already"),
         (("--model", "net.graphml"), "net.graphml"),

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import odflow as of
+from odflow.estimate.choice import candidates
 from odflow.network.failures import each_link
 from odflow.traffic.files import read_demands, read_loads, write
 
@@ -43,8 +44,6 @@ def test_from_loads_and_history(odflow, files):
         files / "net.graphml",
         "--history",
         files / "history.nc",
-        "--method",
-        "student-t",
         "--seed",
         4,
     ]
@@ -58,7 +57,7 @@ def test_from_loads_and_history(odflow, files):
         loads,
         routing,
         each_link(routing.network),
-        of.StudentTPosterior().fit(past),
+        of.choose(past, routing, candidates(len(routing.nodes), intervals=True)).estimator,
         history=past,
         samples=20,
         seed=4,

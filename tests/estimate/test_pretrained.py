@@ -71,6 +71,14 @@ def test_fine_tuning_begins_there(name: str, world: World) -> None:
     assert of.evaluate.tre(as_they_come, own).mean() > 0.02
 
 
+def test_own_weights_begin_anew_each_time(world: World) -> None:
+    past, now = parted(world)
+    loads = world.routing.loads(now)
+    ours = of.StackedEstimator(weights="own", config=StackConfig(steps=5))
+    first, again = (ours.fit(past, world.routing).estimate(loads, world.routing) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+
+
 def test_sizes_are_those_of_the_file(world: World) -> None:
     with pytest.raises(UsageError, match="default sizes"):
         of.StackedEstimator(config=StackConfig(width=8)).fit(world.demands, world.routing)

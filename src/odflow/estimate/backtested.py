@@ -169,6 +169,7 @@ class BacktestedEstimator(HistoryEstimator, Posterior):
             If the history does not fit, or never measures a flow.
         """
         past = History.of(history)
+        self.networks_ = []
         if self.weights != "own":
             found = pretrained(self.shipped, self.network, self.config)
             self.networks_ = [found[k % len(found)].double() for k in range(self.members)]

@@ -147,8 +147,7 @@ def _tried(name: str, noise: Noise, known: xr.DataArray, routing: Routing | Rout
 
 def _untried(history: xr.DataArray, routing: Routing | RoutingEpochs, methods: Sequence[str], noise: Noise) -> Choice:
     """The simplest methods first but for KL, which needs no more than a mean and serves if nothing else can."""
-    order = sorted(methods, key=("gaussian", "student-t", "kl", STACK).index)
-    order = order[:-1] if order[-1] == STACK and len(order) > 1 else order
+    order = [name for name in ("gaussian", "student-t", "kl") if name in methods] or [STACK]
     for name in order[:-1]:
         try:
             return Choice(name, CANDIDATES[name](noise=noise).fit(history, routing), {}, 0)

@@ -62,11 +62,11 @@ class DiffusionPosterior(BacktestedEstimator):
     inside simulated histories and then inside this one, as logarithms of ratios to the Student-t estimate, given the
     features that the stack sees: recent means, the usual at that time, how the flow has varied, what the loads on its
     path say. A draw follows the probability flow from noise to a TM in some steps; in each the denoised TM is moved
-    towards the loads in closed form, ``x + C A' (A C A' + N)^-1 (y - A x)`` with C the diagonal of the Student-t
-    estimate and N the noise of the loads, and the next evaluation knows it. The point estimate is where the flow leads
-    from no noise: for one flow alone that is the median of the draws. The mean over `members`, each of which has left
-    out some of the time, is projected onto the loads; how far off they were there makes the quantiles, as in
-    :meth:`GaussianPosterior.calibrate`.
+    towards the loads in closed form, ``x + C A' (A C A' + N / phi)^-1 (y - A x)`` with C the diagonal of the Student-t
+    estimate, phi its variance over its mean and N the noise of the loads, and the next evaluation knows it. The point
+    estimate is where the flow leads from no noise: for one flow alone that is the median of the draws. The mean over
+    `members`, each of which has left out some of the time, is projected onto the loads; how far off they were there
+    makes the quantiles, as in :meth:`GaussianPosterior.calibrate`.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from odflow.network.routing import Routing
     from odflow.training.task import Update
 
-TOGETHER = 8  # snapshots of one routing, in random order, that stay together in training
+_TOGETHER = 8  # snapshots of one routing, in random order, that stay together in training
 _PAST = np.timedelta64(28, "D")  # of history for each back-test
 _MOST, _PARTS, _OVERLAPPING = 400, 4, 7
 _FEWEST = 100  # snapshots
@@ -223,7 +223,7 @@ class LessonTask(ABC):
         )
         self.optimizers: dict[str, torch.optim.Optimizer] = {"network": adam}
         order = generator_of(config.seed, _ORDER)
-        self.parts = [torch.randperm(len(one.truth), generator=order).split(TOGETHER) for one in groups]
+        self.parts = [torch.randperm(len(one.truth), generator=order).split(_TOGETHER) for one in groups]
         self.data = torch.tensor([(k, part) for k, parts in enumerate(self.parts) for part in range(len(parts))])
 
     @abstractmethod

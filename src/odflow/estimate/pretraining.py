@@ -61,7 +61,7 @@ def make(
 ) -> None:
     """Make a file of networks; the same for the same arguments, up to rounding.
 
-    It goes on where it was stopped. One core takes half an hour for the stack, two hours for the diffusion, and 3 GiB.
+    It goes on where it was stopped. One core takes some 20 minutes for the stack, 40 for the diffusion, and 2 GiB.
 
     Parameters
     ----------

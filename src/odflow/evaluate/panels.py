@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PALE = "#8a8a8a"
 # Okabe and Ito's colours, which stay apart for colour-blind readers
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
-_MORE = (*COLORS, "#6B4226", "#999999")
+_PALETTE = (*COLORS, "#6B4226", "#999999")
 QUALITY = {
     "good": "#f3f5f7",
     "split": "#d8e6ef",
@@ -47,7 +47,7 @@ def scale_of(value: float) -> tuple[float, str]:
 
 def palette(names: Sequence[str]) -> dict[str, str]:
     """A colour for each name."""
-    return {name: _MORE[i % len(_MORE)] for i, name in enumerate(names)}
+    return {name: _PALETTE[i % len(_PALETTE)] for i, name in enumerate(names)}
 
 
 def draw_bars(axes: Axes, usage: Usage, count: int, top: float) -> None:

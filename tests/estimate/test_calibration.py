@@ -7,12 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.stats import norm
 
 import odflow as of
 from odflow import labels
 from odflow.errors import DataError, NotFittedError
 from odflow.estimate.calibration import LEVELS, Calibration, Tried, calibrated, floors, folds, units
 from odflow.network.routing import Routing
+
+NOW = np.datetime64("2026-01-01", "ns")
+WEEK = np.timedelta64(7, "D")
 
 
 def hours(count: int) -> xr.DataArray:
@@ -52,7 +56,7 @@ def test_quantiles_are_those_of_the_errors() -> None:
     # errors of the second half are four times as large, those of the larger flow half as large
     width = np.where(surprise > 1, 0.8, 0.2)[:, None] * [1.0, 0.5]
     truth = (estimate + floor) * np.exp(width * rng.standard_normal((4000, 2))) - floor
-    calibration = calibrated([Tried(truth, estimate, spread, surprise, mean)], mean)
+    calibration = calibrated([Tried(truth, estimate, spread, surprise, mean, NOW)], mean)
     assert calibration.errors.shape == (2, 16, len(LEVELS))
     for at, scale in ((0.0, 0.2), (3.0, 0.8), (-9.0, 0.2), (99.0, 0.8)):
         found = calibration.quantiles(estimate[:1], spread[:1], np.array([at]), np.array([0.05, 0.5, 0.95]))
@@ -64,6 +68,54 @@ def test_quantiles_are_those_of_the_errors() -> None:
     )
     straight = calibration.quantiles(estimate[:1], spread[:1], np.array([0.0]), np.array([0.9]))
     np.testing.assert_array_equal(turned[..., ::-1], straight)
+
+
+def back_test(size: np.ndarray, end: np.datetime64, seed: int) -> Tried:
+    """Twenty flows of about 100, with lognormal errors of these sizes."""
+    mean = 100 + np.arange(20.0)
+    estimate = np.broadcast_to(mean, (500, 20))
+    error = size * np.random.default_rng(seed).standard_normal((500, 20))
+    truth = (mean + floors(mean)) * np.exp(error) - floors(mean)
+    return Tried(truth, estimate, 0.2 * estimate, np.zeros(500), mean, end)
+
+
+def test_flows_have_errors_of_their_own() -> None:
+    size = np.where(np.arange(20) % 2, 0.1, 0.3)
+    tried = [back_test(size, NOW - k * WEEK, k) for k in range(18)]
+    own = calibrated(tried, tried[0].mean).own
+    assert np.log(own[::2] / own[1::2]) == pytest.approx(0.7 * 18 / 20 * np.log(3) * np.ones(10), abs=0.03)
+    last = calibrated(tried[:1], tried[0].mean).own
+    assert np.log(last[::2] / last[1::2]).mean() == pytest.approx(0.7 / 3 * np.log(3), abs=0.03)
+    unknown = [Tried(np.full_like(tried[0].truth, np.nan), *list(vars(tried[0]).values())[1:]), *tried[1:]]
+    assert np.isfinite(calibrated(unknown, tried[0].mean).own).all()
+
+
+def test_late_errors_weigh_more() -> None:
+    sizes = {0: 0.1, 6: 0.4}
+    tried = [back_test(np.full(20, size), NOW - weeks * WEEK, weeks) for weeks, size in sizes.items()]
+    found = calibrated(tried, tried[0].mean).quantiles(
+        tried[0].estimate[:1], tried[0].spread[:1], np.zeros(1), np.array([0.9])
+    )
+    mixed = np.concatenate([np.tile(0.1 * norm.ppf(LEVELS), 4), 0.4 * norm.ppf(LEVELS)])
+    error = np.log((found + floors(tried[0].mean)) / (tried[0].mean + floors(tried[0].mean)))
+    assert np.median(error) == pytest.approx(np.quantile(mixed, 0.9), rel=0.1)
+
+
+def test_no_more_than_the_least_load_on_the_path(
+    history: xr.DataArray, truth: xr.DataArray, diamond_routing: Routing
+) -> None:
+    loads = diamond_routing.loads(truth)
+    wild = history.copy(data=history.values * np.exp(2 * np.random.default_rng(0).standard_normal(history.shape)))
+    for noise in (0.0, 0.1):
+        found = of.StudentTPosterior(noise=noise).fit(wild).quantiles(loads, diamond_routing, (0.5, 0.999))
+        A = diamond_routing.matrix.toarray()
+        shares = np.where(A > 0, A, np.nan)[None] / loads.values[:, :, None]
+        most = (1 + 3 * noise) / np.nanmax(np.nan_to_num(shares), axis=1)
+        values = found.values.reshape(2, len(loads), -1)
+        assert (values <= most * (1 + 1e-12)).all()
+        assert np.isclose(values[1], most).any()
+    loads[:] = np.where(np.arange(loads.shape[1]) < 2, np.nan, loads)
+    assert np.isfinite(of.StudentTPosterior().fit(history).quantiles(loads, diamond_routing)).all()
 
 
 @pytest.mark.parametrize("kind", [of.GaussianPosterior, of.StudentTPosterior])

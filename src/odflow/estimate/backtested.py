@@ -205,6 +205,7 @@ class BacktestedEstimator(HistoryEstimator, Posterior):
             np.concatenate([part.seen.spread for part in lessons.parts]),
             np.concatenate([base._surprise(part.observed) for part in lessons.parts]),
             base._mean(lessons.parts[0].observed),
+            lessons.last,
         )
 
     def save(self, path: str | Path) -> None:
@@ -280,7 +281,7 @@ class BacktestedEstimator(HistoryEstimator, Posterior):
         """The calibrated quantiles of each demand, in the order of its raw draws."""
         seen, count = self._seen(observed), max(n, _LEAST_DRAWS)
         draws = np.stack(list(self._raw_draws(seen, observed, count, rng)))
-        quantiles = self._calibrated(seen, observed, (np.arange(count) + 0.5) / count)
+        quantiles = np.minimum(self._calibrated(seen, observed, (np.arange(count) + 0.5) / count), observed.most)
         np.put_along_axis(draws, draws.argsort(axis=0), quantiles, axis=0)
         yield from draws[:n]
 

@@ -197,14 +197,18 @@ class Posterior(Estimator):
         known: xr.DataArray | None = None,
         known_error: float = 0.0,
     ) -> xr.DataArray:
-        """Marginal quantiles of every demand, never negative.
+        """Marginal quantiles of every demand, never negative nor above the least load on its path.
 
         Returns
         -------
         DataArray (quantile, time, origin, destination), bit/s
         """
         p = check_probabilities(probabilities)
-        values = self._over_blocks(loads, routing, known, known_error, lambda observed: self._quantiles(observed, p))
+
+        def solve(observed: Observed) -> Floats:
+            return np.minimum(self._quantiles(observed, p), observed.most)
+
+        values = self._over_blocks(loads, routing, known, known_error, solve)
         return as_demands(values, loads, routing, self._attrs(loads), quantile=p)
 
     def sample(

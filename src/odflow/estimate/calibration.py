@@ -1,7 +1,8 @@
 """How far off an estimator's quantiles have been on its own past, and quantiles put right by that.
 
 Split conformal prediction on rolling back-tests, in units of the estimator's own standard deviation (Lei et al. 2018,
-section 5.2), and localised (Guan 2023): errors weigh the more, the more alike the loads surprised the estimator.
+section 5.2), and localised (Guan 2023): errors weigh the more, the more alike the loads surprised the estimator, and
+the later they are.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ LEVELS = np.arange(1, 200) / 200
 _GROUPS, _PLACES = 10, 16
 _WIDTH, _LEAST_WEIGHT = 0.3, 1e-3  # of the kernel, in log surprise
 _LEAST_UNIT, _LEAST_SHARE = 0.05, 0.5  # log; of the median unit of flows of the same size
+_HALF_LIFE = 3.0  # weeks, of what back-tests weigh
+_OWN, _DOUBT = 0.7, 2.0  # exponent, weeks: trust in how a flow differs from others of its size
+_SMALL, _LARGE = 0.05, 5.0  # errors of a flow, for that
 _WEEK = np.timedelta64(7, "D")
 
 
@@ -38,6 +42,8 @@ class Calibration:
         Of flows of like size.
     floor : array, shape (flows,)
         bit/s; added to demands before logarithms are taken.
+    own : array, shape (flows,)
+        How large the errors of a flow are to those of others of its size.
     least : array, shape (groups, 2)
         Of the units, below and above the estimate.
     surprise : array, shape (places,)
@@ -48,13 +54,14 @@ class Calibration:
 
     group: Ints
     floor: Floats
+    own: Floats
     least: Floats
     surprise: Floats
     errors: Floats
 
     def select(self, columns: Ints) -> Calibration:
         """The same for flows in another order."""
-        return replace(self, group=self.group[columns], floor=self.floor[columns])
+        return replace(self, group=self.group[columns], floor=self.floor[columns], own=self.own[columns])
 
     def quantiles(self, estimate: Floats, spread: Floats, surprise: Floats, levels: Floats) -> Floats:
         """Quantiles of demands, shape (levels, T, flows).
@@ -71,7 +78,7 @@ class Calibration:
         left = np.clip(np.searchsorted(self.surprise, where) - 1, 0, len(self.surprise) - 2)
         step = np.maximum(self.surprise[left + 1] - self.surprise[left], 1e-12)
         share = ((where - self.surprise[left]) / step)[:, None]
-        below, above = np.maximum(units(estimate, spread, self.floor), self.least[self.group].T[:, None])
+        below, above = np.maximum(units(estimate, spread, self.floor), self.least[self.group].T[:, None]) * self.own
         middle = np.log(np.maximum(estimate, 0.0) + self.floor)
         out = np.empty((len(levels), *estimate.shape))
         for k, level in enumerate(levels):
@@ -103,6 +110,8 @@ class Tried:
     surprise : array, shape (T,)
     mean : array, shape (flows,)
         How large flows were before, as far as was known.
+    end : datetime64
+        Last time.
     """
 
     truth: Floats
@@ -110,29 +119,64 @@ class Tried:
     spread: Floats
     surprise: Floats
     mean: Floats
+    end: np.datetime64
 
-    def of_size(self, group: int) -> tuple[Floats, Floats]:
-        """Of the flows of a size: errors in logarithms, (T, k), and their units, (2, T, k)."""
+    def of_size(self, group: int) -> tuple[Ints, Floats, Floats]:
+        """The flows of a size, their errors in logarithms, (T, k), and the units of these, (2, T, k)."""
         flows = _by_size(self.mean)[group]
         floor, estimate, truth = floors(self.mean)[flows], self.estimate[:, flows], self.truth[:, flows]
         off = np.log(truth + floor) - np.log(np.maximum(estimate, 0.0) + floor)
-        return off, units(estimate, self.spread[:, flows], floor)
+        return flows, off, units(estimate, self.spread[:, flows], floor)
 
 
 def calibrated(tried: list[Tried], mean: Floats) -> Calibration:
     """Take note of the errors of back-tests; `mean` (flows,) says how large flows are now."""
-    surprise = np.concatenate([one.surprise for one in tried])
+    surprise, recency = np.concatenate([one.surprise for one in tried]), _recency(tried)
     places = np.quantile(surprise, np.linspace(0.02, 0.98, _PLACES))
-    weights = np.exp(-0.5 * ((surprise - places[:, None]) / _WIDTH) ** 2) + _LEAST_WEIGHT
-    group, least, errors = np.empty(len(mean), dtype=np.int64), [], []
-    for k, flows in enumerate(_by_size(mean)):
+    weights = (np.exp(-0.5 * ((surprise - places[:, None]) / _WIDTH) ** 2) + _LEAST_WEIGHT) * recency
+    sizes, scaled = _by_size(mean), [np.empty_like(one.truth) for one in tried]
+    least = np.array([_scale(tried, k, scaled) for k in range(len(sizes))])
+    own = _own(tried, scaled)
+    group, errors = np.empty(len(mean), dtype=np.int64), []
+    for k, flows in enumerate(sizes):
         group[flows] = k
-        off, unit = (np.concatenate(part, axis=-2) for part in zip(*(one.of_size(k) for one in tried), strict=True))
-        least.append(np.maximum(_LEAST_SHARE * np.median(unit, axis=(1, 2)), _LEAST_UNIT))
-        below, above = np.maximum(unit, least[-1][:, None, None])
-        scaled = off / np.where(off > 0, above, below)
-        errors.append([_weighted(scaled, np.broadcast_to(weight[:, None], scaled.shape)) for weight in weights])
-    return Calibration(group, floors(mean), np.array(least), places, np.array(errors))
+        some = [_by_size(one.mean)[k] for one in tried]
+        z = np.concatenate([one[:, columns] / own[columns] for one, columns in zip(scaled, some, strict=True)])
+        errors.append([_weighted(z, np.broadcast_to(weight[:, None], z.shape)) for weight in weights])
+    return Calibration(group, floors(mean), own, least, places, np.array(errors))
+
+
+def _recency(tried: list[Tried]) -> Floats:
+    """Weight of each snapshot by the age of its back-test."""
+    latest = max(one.end for one in tried)
+    age = np.array([(latest - one.end) / _WEEK for one in tried])
+    return np.repeat(0.5 ** (age / _HALF_LIFE), [len(one.surprise) for one in tried])
+
+
+def _scale(tried: list[Tried], group: int, scaled: list[Floats]) -> Floats:
+    """Write the errors of flows of a size in their units to `scaled`; the least unit below and above the estimate."""
+    parts = [one.of_size(group) for one in tried]
+    usual = np.median(np.concatenate([unit for _, _, unit in parts], axis=1), axis=(1, 2))
+    least = np.maximum(_LEAST_SHARE * usual, _LEAST_UNIT)
+    for out, (flows, off, unit) in zip(scaled, parts, strict=True):
+        below, above = np.maximum(unit, least[:, None, None])
+        out[:, flows] = off / np.where(off > 0, above, below)
+    return np.asarray(least)
+
+
+def _own(tried: list[Tried], scaled: list[Floats]) -> Floats:
+    """How large the errors of each flow are to those of flows of its size: mean over back-tests, in logarithms."""
+    total, count = np.zeros((2, len(tried[0].mean)))
+    for one, z in zip(tried, scaled, strict=True):
+        known = np.isfinite(z)
+        size = np.where(known, np.minimum(np.abs(z), _LARGE), 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+        for flows in _by_size(one.mean):
+            there = flows[known[:, flows].any(axis=0)]
+            if len(there):
+                total[there] += np.log(np.maximum(size[there], _SMALL) / max(size[there].mean(), _SMALL))
+                count[there] += 1
+    weeks = 1 + (max(one.end for one in tried) - min(one.end for one in tried)) / _WEEK
+    return np.asarray(np.exp(_OWN * weeks / (weeks + _DOUBT) * total / np.maximum(count, 1)))
 
 
 def _by_size(mean: Floats) -> list[Ints]:

@@ -129,7 +129,7 @@ class GaussianPosterior(HistoryEstimator, Posterior):
         Each of the last weeks (of less than two weeks the second half) is estimated from what is before it, from its
         link loads. How far off the truth was, in this estimator's own standard deviations, by size of the flow, gives
         the quantiles from then on. Errors weigh the more, the more alike the surprise was: how far loads are from what
-        the prior expects, in units of its spread.
+        the prior expects, in units of its spread; and the later they are, with a half-life of three weeks.
 
         Parameters
         ----------
@@ -169,7 +169,8 @@ class GaussianPosterior(HistoryEstimator, Posterior):
         loads = noise_like(routing.loads(truth), self.noise, rng)
         x, spread = self._over_blocks(loads, routing, None, 0.0, solve)
         mean = self._fitted_mean()[self._columns(routing)]
-        return Tried(labels.flat(truth, routing.nodes), x, spread, np.concatenate(surprise), mean)
+        end = labels.as_times(truth["time"].values)[-1]
+        return Tried(labels.flat(truth, routing.nodes), x, spread, np.concatenate(surprise), mean, end)
 
     def _solve(self, observed: Observed) -> Floats:
         mean = self._mean(observed)

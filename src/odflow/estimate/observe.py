@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Times = NDArray[np.datetime64]
 
 _PATTERNS = 1000  # of measured counters whose independent rows are kept
+_SURELY = 3.0  # standard errors
 # relative error of the counter readings: one for all, or by link
 Noise = float | Mapping[str, float]
 
@@ -58,6 +59,18 @@ class System:
     def transposed(self) -> csc_array:
         """A'."""
         return self.matrix.T
+
+    @cached_property
+    def entries(self) -> list[tuple[NDArray[np.int64], NDArray[np.int64], Floats]]:
+        """Columns, rows and shares of the first entry of every column of the matrix, of the second, and so on."""
+        A = csc_array(self.matrix)
+        A.eliminate_zeros()
+        counts, out = np.diff(A.indptr), []
+        for k in range(counts.max(initial=0)):
+            columns = np.flatnonzero(counts > k)
+            at = A.indptr[columns] + k
+            out.append((columns, A.indices[at], A.data[at]))
+        return out
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -143,6 +156,15 @@ class Observed:
         for k, pattern in enumerate(patterns):
             used[np.ix_(which.ravel() == k, self.system.independent(pattern))] = True
         return used
+
+    @cached_property
+    def most(self) -> Floats:
+        """What flows cannot be above, (T, flows), bit/s: the least load on the path, with room for its noise."""
+        ceiling = np.where(np.isnan(self.values), np.inf, self.values * (1 + _SURELY * self.error))
+        out = np.full((len(self), self.system.matrix.shape[1]), np.inf)
+        for columns, rows, share in self.system.entries:
+            out[:, columns] = np.minimum(out[:, columns], ceiling[:, rows] / share)
+        return out
 
     def span(self, span: slice) -> Observed:
         """The measurements of some of the times."""

@@ -73,7 +73,7 @@ def _more(name: str) -> more.More:
         rolled=_kept(f"rolled-{name}", partial(more.rolled, name)),
         weeks={
             method: _kept(f"week-{name}-{method}", partial(more.week, name, method))
-            for method in (*more.CLASSICAL, *PRETRAINED, *BACKTESTED)
+            for method in (more.MOMENTS, *more.CLASSICAL, *PRETRAINED, *BACKTESTED)
         },
     )
 

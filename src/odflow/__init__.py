@@ -29,6 +29,8 @@ _HOMES = {
     "KLProjection": "odflow.estimate",
     "GaussianPosterior": "odflow.estimate",
     "StudentTPosterior": "odflow.estimate",
+    "MomentPosterior": "odflow.estimate",
+    "MomentModel": "odflow.estimate",
     "StackedEstimator": "odflow.estimate",
     "StackConfig": "odflow.estimate",
     "DenoisingConfig": "odflow.estimate",
@@ -103,6 +105,8 @@ if TYPE_CHECKING:
     from odflow.estimate import Gravity as Gravity
     from odflow.estimate import InversionConfig as InversionConfig
     from odflow.estimate import KLProjection as KLProjection
+    from odflow.estimate import MomentModel as MomentModel
+    from odflow.estimate import MomentPosterior as MomentPosterior
     from odflow.estimate import StackConfig as StackConfig
     from odflow.estimate import StackedEstimator as StackedEstimator
     from odflow.estimate import StudentTPosterior as StudentTPosterior

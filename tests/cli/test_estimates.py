@@ -69,7 +69,31 @@ def test_without_history_it_is_kl_from_gravity(odflow, files, diamond_routing):
     np.testing.assert_allclose(read_demands(files / "x.nc"), expected, rtol=1e-9, atol=1e-3)
     assert ran.out.startswith(f"{files}/x.nc: 4 x 4 demands, 12 x 2 h, 2026-01-12 00:00 to 2026-01-13 00:00 UTC\n")
     assert "method         KLProjection\n" in ran.out
+    assert "uncertainty" not in ran.out
     assert "Largest flows" in ran.out
+
+
+def test_moments_learn_from_the_loads(odflow, files, diamond_routing):
+    ran = run_estimate(odflow, files, "--method", "moments")
+    assert (ran.code, ran.err) == (0, "")
+    loads = read_loads(files / "loads.nc")
+    model = of.MomentPosterior().fit(loads=loads, routing=diamond_routing)
+    expected = model.estimate(loads, diamond_routing)
+    np.testing.assert_allclose(read_demands(files / "x.nc"), expected, rtol=1e-9, atol=1e-3)
+    assert "method         MomentPosterior\n" in ran.out
+    assert f"uncertainty    errors of some {100 * model.expected_error:.1f} %" in ran.out
+    ran = run_estimate(odflow, files, "--method", "moments", "--history", files / "history.nc")
+    assert (ran.code, "--method moments uses no history" in ran.err) == (2, True)
+
+
+def test_quantiles_without_history(odflow, files, diamond_routing):
+    ran = run_estimate(odflow, files, "--method", "moments", "--quantiles", ".05,.95")
+    assert (ran.code, ran.err) == (0, "")
+    loads = read_loads(files / "loads.nc")
+    expected = of.MomentPosterior().quantiles(loads, diamond_routing, (0.05, 0.95))
+    found = read_demands(files / "x.quantiles.nc")
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1.0)
+    assert float((found[1] - found[0]).mean()) > 0
 
 
 def test_with_history_it_is_what_was_best_there(odflow, files, diamond_routing, traffic):
@@ -187,8 +211,8 @@ def test_units_of_a_table(odflow, files, traffic):
         (("--method", "gravity", "--history", "history.nc"), "uses no history"),
         (
             ("--quantiles", ".5"),
-            "only --method gaussian, student-t, stacked, diffusion-posterior, stacked-pretrained, "
-            "diffusion-pretrained give quantiles",
+            "only --method moments, gaussian, student-t, stacked, diffusion-posterior, stacked-pretrained, "
+            "diffusion-pretrained give quantiles; leave",
         ),
         (("--model", "m.safetensors", "--method", "kl"), "--model is fitted already"),
         (("--model", "net.graphml"), "net.graphml"),

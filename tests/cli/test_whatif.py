@@ -96,7 +96,9 @@ def test_models_and_formats(odflow, files):
         assert (ran.code, ran.err) == (0, "")
         assert "Intervals: not calibrated." in ran.out
         assert set(pd.read_parquet(files / "x.parquet").failure) == set("abcd")
-    ran = odflow("whatif", files / "l.csv", "-n", files / "net.graphml", "--fail-each", "link")
+    command = ["whatif", files / "l.csv", "-n", files / "net.graphml", "--fail-each", "link"]
+    assert "q0.05 to q0.95" in odflow(*command, "--method", "moments").out
+    ran = odflow(*command)
     assert ran.code == 0
     assert "q0.05" not in ran.out
 

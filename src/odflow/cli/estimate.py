@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import odflow.cli.options as opt
 from odflow.cli.console import Console
 from odflow.cli.inputs import ARRAYS, Missing, aligned, check_output, open_routing
-from odflow.cli.methods import AUTO, LEARNED, POSTERIORS, Method, check_sources, prepared
+from odflow.cli.methods import AUTO, LEARNED, MOMENTS, POSTERIORS, Method, check_sources, prepared
 from odflow.cli.search import Options, Search
 from odflow.errors import DataError, OdflowWarning, UsageError
 
@@ -52,7 +52,8 @@ def estimate(
     """Estimate traffic matrices from link loads.
 
     With a history of measured traffic matrices several methods are tried on its last weeks, and the best one is taken;
-    without it the method is `kl` from a gravity prior. A recent history is worth more than any method.
+    without it the method is `kl` from a gravity prior, or `moments` if you ask for it. A recent history is worth more
+    than any method.
 
     For example:
 
@@ -75,15 +76,16 @@ def estimate(
         `auto`, the default with a history: `stacked-pretrained` (with torch, up to 60 nodes), `student-t`, `gaussian`
         or `kl`, whichever was best there, as long before as the history is old. `gravity`: proportional to what enters
         and leaves. `tomogravity`: gravity, then weighted least squares.
-        `kl`: minimum relative entropy to the mean of the history, or to gravity. `gaussian`: mean and covariance of
-        the history given the loads; also yields quantiles. `student-t`: the same with heavy tails, each flow may
-        spike; more accurate, and slower by a few milliseconds for each interval. `stacked-pretrained`: the mean of
-        small networks that have learnt on simulated networks which of these and other estimates to trust; more
-        accurate again (seconds, needs torch). `stacked`: these learn on from back-tests inside the history; the most
-        accurate one (minutes, three weeks of history). `diffusion-pretrained`, `diffusion-posterior`: draws that meet
-        the loads, by a diffusion that has learnt from the same; slower. `ddpm-tme`, `vae-tme`, `wgan-tme`: what a
-        generator of traffic matrices, trained on the history, would draw to explain the loads (minutes to hours, needs
-        torch).
+        `moments`: needs no history; the mean of every flow from how the loads vary together over hours to weeks; also
+        yields quantiles. Far better than gravity where that is far off, worse where it is nearly right. `kl`: minimum
+        relative entropy to the mean of the history, or to gravity. `gaussian`: mean and covariance of the history given
+        the loads; also yields quantiles. `student-t`: the same with heavy tails, each flow may spike; more accurate,
+        and slower by a few milliseconds for each interval. `stacked-pretrained`: the mean of small networks that have
+        learnt on simulated networks which of these and other estimates to trust; more accurate again (seconds, needs
+        torch). `stacked`: these learn on from back-tests inside the history; the most accurate one (minutes, three
+        weeks of history). `diffusion-pretrained`, `diffusion-posterior`: draws that meet the loads, by a diffusion that
+        has learnt from the same; slower. `ddpm-tme`, `vae-tme`, `wgan-tme`: what a generator of traffic matrices,
+        trained on the history, would draw to explain the loads (minutes to hours, needs torch).
     own : bool
         Write what the generator says, as it is, instead of bringing it to the loads.
     noise : float
@@ -206,8 +208,8 @@ def _check_options(
     if own and model is None and method not in LEARNED:
         raise UsageError(f"--own is for estimates of generators; use --method {', '.join(LEARNED)} or --model")
     automatic = method in (None, AUTO) and history is not None
-    if quantiles and model is None and not automatic and method not in POSTERIORS:
-        raise UsageError(f"only --method {', '.join(POSTERIORS)} give quantiles; they need --history")
+    if quantiles and model is None and not automatic and method not in (MOMENTS, *POSTERIORS):
+        raise UsageError(f"only --method {', '.join((MOMENTS, *POSTERIORS))} give quantiles; leave --quantiles out")
     if quantiles:
         from odflow.estimate.checks import check_probabilities
 

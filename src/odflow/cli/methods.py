@@ -22,6 +22,7 @@ Method = Literal[
     "gravity",
     "tomogravity",
     "kl",
+    "moments",
     "gaussian",
     "student-t",
     "stacked",
@@ -32,7 +33,7 @@ Method = Literal[
     "vae-tme",
     "wgan-tme",
 ]
-AUTO = "auto"
+AUTO, MOMENTS = "auto", "moments"
 POSTERIORS = ("gaussian", "student-t", *BACKTESTED, *PRETRAINED)
 LEARNED = {"ddpm-tme": "DDPMTME", "vae-tme": "VAETME", "wgan-tme": "WGANTME"}
 TRAINED = (*LEARNED, *BACKTESTED)
@@ -58,7 +59,7 @@ def check_sources(method: str | None, history: object, model: Path | None) -> No
         raise UsageError(
             f"--method {method} learns from past traffic matrices; give --history{other}, or use --method kl"
         )
-    if method in ("gravity", "tomogravity") and history is not None:
+    if method in ("gravity", "tomogravity", MOMENTS) and history is not None:
         raise UsageError(f"--method {method} uses no history; leave --history out, or use --method kl or gaussian")
     if method == AUTO and history is None:
         raise UsageError("--method auto tries methods on past traffic matrices; give --history, or leave --method out")
@@ -87,6 +88,8 @@ def prepared(
     if history is not None and method in (None, AUTO):
         choice = _chosen(loads, history, routing, noise or 0.0, intervals=intervals, console=console)
         return choice.estimator, choice.errors
+    if method == MOMENTS:
+        return _from_loads(loads, routing, noise or 0.0, console), {}
     return _fitted(model, method, noise, history, routing, console), {}
 
 
@@ -101,6 +104,15 @@ def _settled_noise(noise: float | None, model: Path | None, loads: xr.DataArray,
         text = f"the loads contradict each other by {percent(found)} of each: are they of this network and routing?"
         warnings.warn(text, ContradictionWarning, stacklevel=2)
     return found if found > NEGLIGIBLE else 0.0
+
+
+def _from_loads(loads: xr.DataArray, routing: Any, noise: float, console: Console) -> Estimator:
+    """The estimator that needs no history, fitted to the loads."""
+    import odflow as of
+
+    with console.steps() as step:
+        step("learning from how the loads vary together")
+        return of.MomentPosterior(noise=noise).fit(loads=loads, routing=routing)
 
 
 def _rehearse(

@@ -67,6 +67,8 @@ class Summary:
     change : float or None
         Sum of absolute differences between a generator's own estimate and the one brought to the loads, as a share of
         the latter's traffic.
+    expected : float or None
+        Error over traffic that is to be expected without a history.
     tried : dict of str to float
         Mean TRE of methods that were tried on the history, the best first; empty if none were.
     warnings : tuple of str
@@ -88,6 +90,7 @@ class Summary:
     noise: float
     not_measured: float
     change: float | None
+    expected: float | None
     tried: dict[str, float]
     warnings: tuple[str, ...]
     top: tuple[Flow, ...]
@@ -113,6 +116,13 @@ class Summary:
         ]
         if self.noise > 0:
             lines.append(("noise", f"{percent(self.noise)} of each load is allowed for"))
+        if self.expected is not None:
+            lines.append(
+                (
+                    "uncertainty",
+                    f"errors of some {percent(self.expected)} of the traffic, judging by simulated networks",
+                )
+            )
         if self.change is not None:
             text = f"meeting the loads changes the generator's own estimate by {percent(self.change)} of the traffic"
             lines.append(("projection", text))
@@ -156,6 +166,7 @@ def summarise(
         noise=_largest_noise(estimator),
         not_measured=float(np.isnan(loads.values).mean()),
         change=change,
+        expected=getattr(estimator, "expected_error", None),
         tried=dict(tried or {}),
         warnings=tuple(dict.fromkeys(warned)),
         top=_largest(matrices, top),

@@ -82,7 +82,7 @@ def whatif(
     model : Path
         What `odflow fit` or `--save-model` wrote, instead of `--history` and `--method`.
     method : str
-        As in `odflow estimate`; by default the best of `student-t` and `gaussian` with a history, `kl` without.
+        As in `odflow estimate`; by default the best of those with intervals on the history, `kl` without one.
     noise : float
         Relative error of the loads; without it, what their contradictions say.
     missing : str

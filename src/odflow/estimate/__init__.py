@@ -12,6 +12,8 @@ from odflow.estimate.failure_loads import WhatIf, whatif
 from odflow.estimate.gaussian import GaussianPosterior
 from odflow.estimate.gravity import Gravity, Tomogravity
 from odflow.estimate.kl import KLProjection
+from odflow.estimate.moment_fit import MomentModel
+from odflow.estimate.moments import MomentPosterior
 from odflow.estimate.store import load
 from odflow.estimate.student_t import StudentTPosterior
 from odflow.lazy import from_torch
@@ -47,6 +49,8 @@ __all__ = [
     "Gravity",
     "InversionConfig",
     "KLProjection",
+    "MomentModel",
+    "MomentPosterior",
     "Posterior",
     "Reconciliation",
     "StackConfig",

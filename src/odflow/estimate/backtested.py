@@ -19,7 +19,7 @@ import odflow
 from odflow import labels
 from odflow.errors import NotFittedError, OdflowError, UsageError
 from odflow.estimate.base import HistoryEstimator, Posterior
-from odflow.estimate.calibration import Calibration, Tried, calibrated
+from odflow.estimate.calibration import LEAST_DRAWS, Calibration, Tried, calibrated, in_order_of, levels_of
 from odflow.estimate.candidates import Candidates, Seen
 from odflow.estimate.checks import check_counts, check_noise
 from odflow.estimate.lessons import LessonConfig, check_enough, fresh_network, grouped, lessons_of, without_block
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 Weights: TypeAlias = Literal["pretrained", "fine-tuned", "own"]
 _AT_ONCE = 64
 _FEW = {"most": 8, "overlapping": 2}  # back-tests, where they are for calibration only
-_LEAST_DRAWS = 20  # to put in order
 
 
 @dataclass(kw_only=True, eq=False)
@@ -58,9 +57,8 @@ class BacktestedEstimator(HistoryEstimator, Posterior):
     Those that come with odflow have learnt from simulated networks, and learn on from back-tests inside the history.
     Each member has left out some of the time; how far off it was there makes the quantiles, as in
     :meth:`GaussianPosterior.calibrate`. Joint draws take their marginals from these, and how
-    flows go together from the draws of a model (Schefzik, Thorarinsdottir, Gneiting, "Uncertainty quantification in
-    complex simulation models using ensemble copula coupling", Statistical Science 28, 2013); they are then projected
-    onto the loads.
+    flows go together from the draws of a model (:func:`odflow.estimate.calibration.in_order_of`); they are then
+    projected onto the loads.
 
     Parameters
     ----------
@@ -279,11 +277,10 @@ class BacktestedEstimator(HistoryEstimator, Posterior):
 
     def _unfinished_draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
         """The calibrated quantiles of each demand, in the order of its raw draws."""
-        seen, count = self._seen(observed), max(n, _LEAST_DRAWS)
+        seen, count = self._seen(observed), max(n, LEAST_DRAWS)
         draws = np.stack(list(self._raw_draws(seen, observed, count, rng)))
-        quantiles = np.minimum(self._calibrated(seen, observed, (np.arange(count) + 0.5) / count), observed.most)
-        np.put_along_axis(draws, draws.argsort(axis=0), quantiles, axis=0)
-        yield from draws[:n]
+        quantiles = np.minimum(self._calibrated(seen, observed, levels_of(count)), observed.most)
+        yield from in_order_of(draws, quantiles)[:n]
 
     def _finish_draws(self, draws: Floats, observed: Observed) -> Floats:
         return meet_loads(observed, draws, self.sweeps)

@@ -143,7 +143,11 @@ class HistoryEstimator(Estimator):
     end_: np.datetime64 | None = field(default=None, init=False, repr=False)
 
     def _remember(self, history: History, mean: Floats) -> None:
-        self.mean_, self.nodes_, self.end_ = mean, history.nodes, history.end
+        self._remember_mean(mean, history.nodes)
+        self.end_ = history.end
+
+    def _remember_mean(self, mean: Floats, nodes: Sequence[str]) -> None:
+        self.mean_, self.nodes_ = mean, tuple(nodes)
 
     def _columns(self, routing: Routing | RoutingEpochs) -> NDArray[np.int64]:
         """Where each OD column of `routing` is in what was learnt.

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 LEVELS = np.arange(1, 200) / 200
+LEAST_DRAWS = 20  # to put in order
 _GROUPS, _PLACES = 10, 16
 _WIDTH, _LEAST_WEIGHT = 0.3, 1e-3  # of the kernel, in log surprise
 _LEAST_UNIT, _LEAST_SHARE = 0.05, 0.5  # log; of the median unit of flows of the same size
@@ -132,8 +133,8 @@ class Tried:
 def calibrated(tried: list[Tried], mean: Floats) -> Calibration:
     """Take note of the errors of back-tests; `mean` (flows,) says how large flows are now."""
     surprise, recency = np.concatenate([one.surprise for one in tried]), _recency(tried)
-    places = np.quantile(surprise, np.linspace(0.02, 0.98, _PLACES))
-    weights = (np.exp(-0.5 * ((surprise - places[:, None]) / _WIDTH) ** 2) + _LEAST_WEIGHT) * recency
+    places, weights = localised(surprise)
+    weights *= recency
     sizes, scaled = _by_size(mean), [np.empty_like(one.truth) for one in tried]
     least = np.array([_scale(tried, k, scaled) for k in range(len(sizes))])
     own = _own(tried, scaled)
@@ -142,8 +143,19 @@ def calibrated(tried: list[Tried], mean: Floats) -> Calibration:
         group[flows] = k
         some = [_by_size(one.mean)[k] for one in tried]
         z = np.concatenate([one[:, columns] / own[columns] for one, columns in zip(scaled, some, strict=True)])
-        errors.append([_weighted(z, np.broadcast_to(weight[:, None], z.shape)) for weight in weights])
+        errors.append([weighted_quantiles(z, np.broadcast_to(weight[:, None], z.shape)) for weight in weights])
     return Calibration(group, floors(mean), own, least, places, np.array(errors))
+
+
+def localised(surprise: Floats) -> tuple[Floats, Floats]:
+    """Some places among surprises (T,), and what each snapshot weighs there, (places, T)."""
+    places = np.quantile(surprise, np.linspace(0.02, 0.98, _PLACES))
+    return places, np.exp(-0.5 * ((surprise - places[:, None]) / _WIDTH) ** 2) + _LEAST_WEIGHT
+
+
+def least_unit(unit: Floats) -> Floats:
+    """Of units (2, T, k): the least below and above the estimate, (2,)."""
+    return np.asarray(np.maximum(_LEAST_SHARE * np.median(unit, axis=(1, 2)), _LEAST_UNIT))
 
 
 def _recency(tried: list[Tried]) -> Floats:
@@ -156,12 +168,11 @@ def _recency(tried: list[Tried]) -> Floats:
 def _scale(tried: list[Tried], group: int, scaled: list[Floats]) -> Floats:
     """Write the errors of flows of a size in their units to `scaled`; the least unit below and above the estimate."""
     parts = [one.of_size(group) for one in tried]
-    usual = np.median(np.concatenate([unit for _, _, unit in parts], axis=1), axis=(1, 2))
-    least = np.maximum(_LEAST_SHARE * usual, _LEAST_UNIT)
+    least = least_unit(np.concatenate([unit for _, _, unit in parts], axis=1))
     for out, (flows, off, unit) in zip(scaled, parts, strict=True):
         below, above = np.maximum(unit, least[:, None, None])
         out[:, flows] = off / np.where(off > 0, above, below)
-    return np.asarray(least)
+    return least
 
 
 def _own(tried: list[Tried], scaled: list[Floats]) -> Floats:
@@ -184,7 +195,7 @@ def _by_size(mean: Floats) -> list[Ints]:
     return np.array_split(np.argsort(mean, kind="stable"), min(_GROUPS, len(mean)))
 
 
-def _weighted(errors: Floats, weight: Floats) -> Floats:
+def weighted_quantiles(errors: Floats, weight: Floats) -> Floats:
     """Quantiles at ``LEVELS`` of errors with weights, both (T, k)."""
     there = np.isfinite(errors)
     if not there.any():
@@ -192,6 +203,24 @@ def _weighted(errors: Floats, weight: Floats) -> Floats:
     order = np.argsort(errors[there], kind="stable")
     mass = np.cumsum(weight[there][order])
     return np.asarray(np.interp(LEVELS, (mass - mass[0] / 2) / mass[-1], errors[there][order]))
+
+
+def in_order_of(draws: Floats, quantiles: Floats) -> Floats:
+    """Joint draws (n, T, flows) that have these marginals, quantiles at (k + 1/2) / n, in the order of others.
+
+    Notes
+    -----
+    Schefzik, Thorarinsdottir, Gneiting, "Uncertainty quantification in complex simulation models using ensemble copula
+    coupling", Statistical Science 28, 2013.
+    """
+    out = np.empty_like(draws)
+    np.put_along_axis(out, draws.argsort(axis=0), quantiles, axis=0)
+    return out
+
+
+def levels_of(count: int) -> Floats:
+    """Levels of the quantiles that so many draws stand for."""
+    return (np.arange(count) + 0.5) / count
 
 
 def folds(

@@ -16,6 +16,7 @@ from odflow.estimate.checks import check_noise
 from odflow.estimate.gaussian import GaussianPosterior
 from odflow.estimate.gravity import Gravity, Tomogravity
 from odflow.estimate.kl import KLProjection
+from odflow.estimate.moments import MomentPosterior
 from odflow.estimate.priors import Spread
 from odflow.estimate.student_t import StudentTPosterior
 from odflow.generate import KINDS as _GENERATORS
@@ -125,6 +126,8 @@ def _restored(model: ModelFile) -> Any:
         import odflow.estimate
 
         return getattr(odflow.estimate, model.kind).restore(model)
+    if model.kind == MomentPosterior.__name__:
+        return MomentPosterior.restore(model)
     if model.kind in _GENERATIVE:
         from odflow.estimate.generative import restore
 

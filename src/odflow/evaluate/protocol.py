@@ -10,7 +10,14 @@ import xarray as xr
 
 from odflow import labels
 from odflow.errors import UsageError
-from odflow.estimate import GaussianPosterior, Gravity, KLProjection, StudentTPosterior, Tomogravity
+from odflow.estimate import (
+    GaussianPosterior,
+    Gravity,
+    KLProjection,
+    MomentPosterior,
+    StudentTPosterior,
+    Tomogravity,
+)
 from odflow.estimate.balances import consistent
 from odflow.estimate.base import Estimator
 from odflow.estimate.observe import Observed, observe
@@ -33,6 +40,7 @@ METHODS = (
     "gravity",
     "tomogravity",
     "gravity+kl",
+    "moments",
     "mean+kl",
     "last-week",
     "last-week+kl",
@@ -113,6 +121,9 @@ def method_named(name: str, noise: float, seed: int = 0) -> Method:
         case "gravity+kl":
             words = "gravity of each interval, projected onto the loads by relative entropy (KL)"
             return Method(name, words, KLProjection(prior="gravity", noise=noise), "nothing")
+        case "moments":
+            words = "mean TM from how the loads given vary together, Student-t posterior about it; no history"
+            return Method(name, words, MomentPosterior(noise=noise), "nothing")
         case "mean+kl":
             words = "mean TM of the whole history, KL projection"
             return Method(name, words, _mean_kl(noise))

@@ -1,0 +1,185 @@
+"""First and second moments of link loads over time, at several time scales."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.ndimage import uniform_filter1d
+from scipy.sparse import csr_array
+
+from odflow.estimate.gram import Gram, independent
+from odflow.estimate.observe import Observed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+HOURS = (1.0, 6.0)  # what is faster than the first, what is between them, and all, are bands
+BANDS = len(HOURS) + 1
+_FREEDOM, _ROUNDS = 4.0, 20  # of the Student-t that outliers are told by
+_PER_ROW = 2  # draws, to tell a whole scatter
+_MEDIAN = 0.6745  # of the absolute value of a standard normal variable
+_OUTLIER, _FAR = 0.1, 10.0  # weight; times the median traffic
+_AGAIN = 2  # rounds of means without outliers
+_TRACE = 1e-6  # of the mean variance, on diagonals
+_LEAST = 0.5  # share of the time that a counter has to be there
+_FEWEST = 8  # intervals, to see covariances
+_DEAD = 1e-9  # of the mean load
+
+
+@dataclass(frozen=True, eq=False)
+class LoadMoments:
+    """Of the loads under one routing, in shares of the mean traffic of all.
+
+    Parameters
+    ----------
+    observed : Observed
+        The loads.
+    level : array, shape (T,)
+        Traffic of each snapshot over the mean.
+    hours : float
+        Of loads.
+    scale : float
+        Mean traffic, bit/s.
+    links : int array
+        Rows whose means are known and not 0.
+    mean : array, shape (len(links),)
+    matrix : csr_array, shape (L, flows)
+        Those of the rows that do not follow from others.
+    expected : array, shape (L,)
+        Their means.
+    bands : dict of int to array (L, L)
+        Covariance of what the rows do beyond the common level, by number of the band.
+    gram : Gram
+        Of the matrix.
+    """
+
+    observed: Observed
+    level: Floats
+    hours: float
+    scale: float
+    links: Ints
+    mean: Floats
+    matrix: csr_array
+    expected: Floats
+    bands: dict[int, Floats]
+    gram: Gram
+
+    @staticmethod
+    def of(observed: Observed, interval_s: float) -> LoadMoments:
+        """Look at the loads of a routing; of very few there are no bands."""
+        there, system = np.isfinite(observed.values), observed.system
+        values, some = np.where(there, observed.values, 0.0), _plausible(observed)
+        mean = _mean(values, there, some)
+        live = there.any(axis=0) & (mean > _DEAD * mean.max(initial=0.0))
+        known = np.flatnonzero(live & (there.mean(axis=0) >= _LEAST))
+        rows, links = known[independent(system.matrix[known])], np.flatnonzero(live)
+        many = there.any(axis=1).sum() >= _FEWEST
+        for _ in range(_AGAIN if many else 0):
+            level = level_of(observed, mean)
+            z = np.where(there, values - level[:, None] * mean, 0.0)[:, rows]
+            some = there.any(axis=1) & (robust_covariance(z)[1] >= _OUTLIER)
+            mean = _mean(values, there, some)
+        level, scale = level_of(observed, mean), _traffic(observed, mean)
+        z = np.where(there, values - level[:, None] * mean, 0.0)[:, rows] / scale
+        z /= np.sqrt(there[:, rows].mean(axis=0))
+        z[~some] = 0.0  # outliers, not to be smeared over their neighbours
+        bands = {k: robust_covariance(band)[0] for k, band in _bands(z, interval_s).items()} if many else {}
+        matrix = csr_array(system.matrix[rows])
+        hours = there.any(axis=1).sum() * interval_s / 3600
+        return LoadMoments(
+            observed, level, hours, scale, links, mean[links] / scale, matrix, mean[rows] / scale, bands, Gram(matrix)
+        )
+
+    def usual(self) -> Observed:
+        """The mean loads as a snapshot."""
+        values = np.full(self.observed.values.shape[1], np.nan)
+        values[self.links] = self.mean * self.scale
+        error = self.observed.error if self.observed.error.ndim == 1 else self.observed.error.mean(axis=0)
+        return Observed(self.observed.system, values[None], error, self.observed.time[:1])
+
+
+def _mean(values: Floats, there: NDArray[np.bool_], some: NDArray[np.bool_]) -> Floats:
+    """Means over some of the time, the same for all links, so that means fit each other."""
+    return np.asarray(values[some].sum(axis=0) / np.maximum(there[some].sum(axis=0), 1))
+
+
+def _plausible(observed: Observed) -> NDArray[np.bool_]:
+    """Whether a snapshot does not have far more traffic than most, (T,)."""
+    return level_of(observed, np.nan_to_num(_median(observed.values))) < _FAR
+
+
+def _median(values: Floats) -> Floats:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # links never measured
+        return np.asarray(np.nanmedian(values, axis=0))
+
+
+def level_of(observed: Observed, usual: Floats) -> Floats:
+    """Traffic of each snapshot over what is usual, (T,): loads of access links over their usual ones, (rows,).
+
+    Of all links where no access link is measured, 1 where none is.
+    """
+    into = observed.system.access[0]
+    level = _ratio(observed.values[:, into[into >= 0]], usual[into[into >= 0]])
+    level = np.where(level > 0, level, _ratio(observed.values, usual))
+    return np.asarray(np.where(level > 0, level, 1.0))
+
+
+def _ratio(values: Floats, usual: Floats) -> Floats:
+    there = np.isfinite(values)
+    expected = (there * usual).sum(axis=1)
+    return np.divide(np.where(there, values, 0.0).sum(axis=1), expected, out=np.zeros(len(values)), where=expected > 0)
+
+
+def _traffic(observed: Observed, mean: Floats) -> float:
+    """Mean traffic of all, bit/s; where a node's access links are not measured, of all loads."""
+    into, out = observed.system.access
+    for rows in (into, out):
+        if (rows >= 0).all() and np.isfinite(observed.values[:, rows]).any(axis=0).all() and mean[rows].sum() > 0:
+            return float(mean[rows].sum())
+    return float(mean.sum()) or 1.0
+
+
+def _bands(z: Floats, interval_s: float) -> dict[int, Floats]:
+    """Deviations (T, rows) by time scale, from the fastest; scales shorter than two intervals are left out."""
+    out, rest = {}, z
+    for k, hours in enumerate(HOURS):
+        width = round(hours * 3600 / interval_s)
+        if 2 <= width < len(z):
+            smooth = uniform_filter1d(z, width, axis=0, mode="nearest")
+            out[k], rest = rest - smooth, smooth
+    return {**out, len(HOURS): z}
+
+
+def robust_covariance(z: Floats) -> tuple[Floats, Floats]:
+    """Scatter of a Student-t with mean 0, by expectation maximisation, from draws (T, rows); and what each draw weighs.
+
+    Notes
+    -----
+    Lange, Little and Taylor, "Robust statistical modeling using the t distribution", JASA 84, 1989.
+    """
+    count, rows = z.shape
+    if not rows:
+        return np.zeros((0, 0)), np.ones(count)
+    S, weight = _raised(z.T @ z / count), np.ones(count)
+    for _ in range(_ROUNDS if count > _PER_ROW * rows else 0):
+        distance = np.einsum("ti,ti->t", z, np.linalg.solve(S, z.T).T)
+        weight = (_FREEDOM + rows) / (_FREEDOM + distance)
+        S = _raised((z * weight[:, None]).T @ z / weight.sum())
+    if count > _PER_ROW * rows:
+        return S, weight
+    # too few draws to tell a whole scatter: each row by its own
+    own = np.maximum(np.median(np.abs(z), axis=0) / _MEDIAN, np.finfo(float).tiny)
+    weight = (_FREEDOM + 1) / (_FREEDOM + np.median((z / own) ** 2, axis=1) / _MEDIAN**2)
+    return _raised((z * weight[:, None]).T @ z / weight.sum()), weight
+
+
+def _raised(S: Floats) -> Floats:
+    S[np.diag_indices_from(S)] += _TRACE * (S.diagonal() + S.trace() / len(S)) + 1e-300
+    return S

@@ -1,0 +1,153 @@
+"""How far off :class:`MomentPosterior` is on simulated networks: ``python -m odflow.estimate.moment_calibration FILE``.
+
+There is no history to try it on, so simulated networks, of which all is known, put its quantiles right.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from odflow import labels
+from odflow.estimate.calibration import Calibration, floors, least_unit, localised, units, weighted_quantiles
+from odflow.estimate.observe import noise_like
+from odflow.modelfile import ModelFile, read_model, write_model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from odflow.estimate.worlds import World
+
+    Floats = NDArray[np.float64]
+
+WORLDS = 400
+_FILE = "moments.safetensors"
+_GROUPS = 10
+_HOURS, _SNAPSHOTS = (0.5, 336.0), 24  # of loads to learn from; to estimate of each world
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One simulated network.
+
+    Parameters
+    ----------
+    signs : array, shape (4,)
+        See :func:`signs`.
+    truth, estimate, spread : array, shape (T, flows)
+    mean : array, shape (flows,)
+        What was learnt.
+    """
+
+    signs: Floats
+    truth: Floats
+    estimate: Floats
+    spread: Floats
+    mean: Floats
+
+
+def signs(change: float, hours: float, nodes: int) -> Floats:
+    """What tells how far off estimates will be: how far loads have moved the mean from gravity, and how many there are.
+
+    Parameters
+    ----------
+    change : float
+        Sum of absolute differences over the traffic.
+    hours : float
+    nodes : int
+    """
+    return np.array([1.0, np.log(change + 0.02), np.log(hours), np.log(nodes)])
+
+
+def calibration_of(mean: Floats, seen: Floats) -> tuple[Calibration, float]:
+    """That of flows of these means (flows,), and the expected error as a surprise, from signs."""
+    numbers = _numbers()
+    calibration = Calibration(
+        _groups(mean), floors(mean), np.ones(len(mean)), numbers["least"], numbers["places"], numbers["errors"]
+    )
+    return calibration, float(numbers["weights"] @ seen)
+
+
+@cache
+def _numbers() -> dict[str, NDArray[np.float64]]:
+    with as_file(files("odflow.estimate") / "weights" / _FILE) as path:
+        return {name: value.astype(float) for name, value in read_model(path).tensors.items()}
+
+
+def _groups(mean: Floats) -> NDArray[np.int64]:
+    """Ten groups from the smallest to the largest."""
+    ranks = np.argsort(np.argsort(mean, kind="stable"), kind="stable")
+    return np.asarray(ranks * _GROUPS // len(mean))
+
+
+def trials(worlds: int, seed: int = 0) -> Iterator[Trial]:
+    """Estimates of simulated networks from hours to two weeks of their loads."""
+    from odflow.estimate.worlds import varied_worlds
+
+    for k, world in enumerate(varied_worlds(worlds, seed)):
+        yield _trial(world, np.random.default_rng([seed, k]))
+
+
+def _trial(world: World, rng: np.random.Generator) -> Trial:
+    from odflow.estimate.moments import MomentPosterior
+
+    interval = float(world.demands.attrs["interval_s"])
+    count = min(max(1, int(np.exp(rng.uniform(*np.log(_HOURS))) * 3600 / interval)), len(world.demands))
+    start = int(rng.integers(len(world.demands) - count + 1))
+    demands = world.demands[start : start + count]
+    loads = noise_like(world.routing.loads(demands), world.noise, rng)
+    estimator = MomentPosterior(noise=world.noise).fit(loads=loads, routing=world.routing)
+    some = np.unique(np.linspace(0, count - 1, _SNAPSHOTS).astype(int))
+    truth = labels.flat(demands[some], world.routing.nodes)
+    estimate, spread = estimator.raw(loads[some], world.routing)
+    assert estimator.signs_ is not None
+    return Trial(estimator.signs_, truth, estimate, spread, estimator._fitted_mean())
+
+
+def table(tried: list[Trial]) -> dict[str, NDArray[np.float64]]:
+    """What :func:`calibration_of` reads."""
+    error = [np.log(np.abs(one.estimate - one.truth).sum() / one.truth.sum()) for one in tried]
+    seen = np.array([one.signs for one in tried])
+    weights = np.linalg.lstsq(seen, np.array(error), rcond=None)[0]
+    places, weight = localised(seen @ weights)
+    least, errors = [], []
+    for group in range(_GROUPS):
+        parts = [_errors(one, _groups(one.mean) == group) for one in tried]
+        least.append(least_unit(np.concatenate([unit.reshape(2, 1, -1) for _, unit in parts], axis=2)))
+        scaled, shares = [], []
+        for k, (off, unit) in enumerate(parts):
+            below, above = np.maximum(unit, least[-1][:, None, None])
+            scaled.append((off / np.where(off > 0, above, below)).ravel())
+            shares.append(np.repeat(weight[:, [k]] / off.size, off.size, axis=1))
+        z, mass = np.concatenate(scaled), np.concatenate(shares, axis=1)
+        errors.append([weighted_quantiles(z, one) for one in mass])
+    return {"weights": weights, "places": places, "least": np.array(least), "errors": np.array(errors)}
+
+
+def _errors(one: Trial, flows: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """In logarithms, (T, k), and their units, (2, T, k)."""
+    floor, estimate = floors(one.mean)[flows], one.estimate[:, flows]
+    off = np.log(one.truth[:, flows] + floor) - np.log(np.maximum(estimate, 0.0) + floor)
+    return off, units(estimate, one.spread[:, flows], floor)
+
+
+def make(path: Path, worlds: int = WORLDS, seed: int = 0) -> None:
+    """Make the file that comes with odflow; one core takes some ten minutes."""
+    tried = []
+    for one in trials(worlds, seed):
+        tried.append(one)
+        print(f"\r{len(tried)} of {worlds} worlds", end="", file=sys.stderr, flush=True)
+    about = {"made_by": {"worlds": worlds, "seed": seed, "trials": len(tried)}}
+    write_model(path, ModelFile("MomentCalibration", about, table(tried)))
+
+
+if __name__ == "__main__":
+    make(Path(sys.argv[1]))

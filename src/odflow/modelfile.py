@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,12 @@ def write_model(path: str | Path, model: ModelFile) -> None:
         mode = temporary.stat().st_mode
         save_file(tensors, str(temporary), metadata={_KEY: json.dumps(header)})
         temporary.chmod(mode)  # safetensors lets nobody but the owner read
+
+
+def shipped_model(package: str, file: str) -> ModelFile:
+    """A file of the folder ``weights`` that a package of odflow comes with."""
+    with as_file(files(package) / "weights" / file) as path:
+        return read_model(path)
 
 
 def read_model(path: str | Path) -> ModelFile:

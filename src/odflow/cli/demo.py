@@ -92,10 +92,11 @@ def demo(
         ahead = next_day(world.network, seed)
         write_next_day(ahead, output)
         step("drawing the report")
-        missing = _report(output, world, runs, quantiles, ahead, metric, seed)
+        again = replay(output, metric, runs[-1].method, ahead.choice.method)
+        missing = _report(output, world, runs, quantiles, ahead, again, seed)
     if json:
         Console().json(_facts(world, runs, ahead, None if missing else output / "report.html"))
-    _show(console, world, runs, ahead, output, metric, missing)
+    _show(console, world, runs, ahead, output, again, missing)
 
 
 def replay(folder: Path, metric: str, method: str, forecast: str) -> list[str]:
@@ -136,7 +137,7 @@ def _report(
     runs: Sequence[Run],
     quantiles: xr.DataArray,
     ahead: NextDay,
-    metric: str,
+    again: Sequence[str],
     seed: int,
 ) -> str:
     """Write the report; what is missing for it, if it cannot be written."""
@@ -144,15 +145,7 @@ def _report(
         from odflow.cli.demo_report import write_report
     except MissingDependencyError as error:
         return str(error)
-    write_report(
-        folder,
-        world,
-        runs,
-        quantiles,
-        ahead,
-        "\n".join(replay(folder, metric, runs[-1].method, ahead.choice.method)),
-        seed,
-    )
+    write_report(folder, world, runs, quantiles, ahead, "\n".join(again), seed)
     return ""
 
 
@@ -162,7 +155,7 @@ def _show(
     runs: Sequence[Run],
     ahead: NextDay,
     folder: Path,
-    metric: str,
+    again: Sequence[str],
     missing: str,
 ) -> None:
     from odflow.cli.demo_runs import winner
@@ -200,7 +193,7 @@ def _show(
     console.say(f"Report: {folder / 'report.html'}" if not missing else f"No report: {missing}", style="bold")
     console.say()
     console.say("Repeat each step on the files:")
-    for command in replay(folder, metric, runs[-1].method, ahead.choice.method):
+    for command in again:
         console.say(f"  {command}")
     console.say()
     console.say("With your own network:")

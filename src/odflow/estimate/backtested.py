@@ -19,7 +19,7 @@ import odflow
 from odflow import labels
 from odflow.errors import NotFittedError, OdflowError, UsageError
 from odflow.estimate.base import HistoryEstimator, Posterior
-from odflow.estimate.calibration import LEAST_DRAWS, Calibration, Tried, calibrated, in_order_of, levels_of
+from odflow.estimate.calibration import Calibration, Tried, calibrated, calibrated_draws
 from odflow.estimate.candidates import Candidates, Seen
 from odflow.estimate.checks import check_counts, check_noise
 from odflow.estimate.lessons import LessonConfig, check_enough, fresh_network, grouped, lessons_of, without_block
@@ -57,7 +57,7 @@ class BacktestedEstimator(HistoryEstimator, Posterior):
     Those that come with odflow have learnt from simulated networks, and learn on from back-tests inside the history.
     Each member has left out some of the time; how far off it was there makes the quantiles, as in
     :meth:`GaussianPosterior.calibrate`. Joint draws take their marginals from these, and how
-    flows go together from the draws of a model (:func:`odflow.estimate.calibration.in_order_of`); they are then
+    flows go together from the draws of a model (:func:`odflow.estimate.calibration.calibrated_draws`); they are then
     projected onto the loads.
 
     Parameters
@@ -277,10 +277,12 @@ class BacktestedEstimator(HistoryEstimator, Posterior):
 
     def _unfinished_draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
         """The calibrated quantiles of each demand, in the order of its raw draws."""
-        seen, count = self._seen(observed), max(n, LEAST_DRAWS)
-        draws = np.stack(list(self._raw_draws(seen, observed, count, rng)))
-        quantiles = np.minimum(self._calibrated(seen, observed, levels_of(count)), observed.most)
-        yield from in_order_of(draws, quantiles)[:n]
+        seen = self._seen(observed)
+        yield from calibrated_draws(
+            lambda count: self._raw_draws(seen, observed, count, rng),
+            lambda p: np.minimum(self._calibrated(seen, observed, p), observed.most),
+            n,
+        )
 
     def _finish_draws(self, draws: Floats, observed: Observed) -> Floats:
         return meet_loads(observed, draws, self.sweeps)

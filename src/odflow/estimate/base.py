@@ -87,14 +87,19 @@ class Estimator(ABC):
         NotFittedError
             If the estimator needs a history first.
         """
-        run = self._over_blocks(loads, routing, known, known_error, self._solve)
-        return as_demands(run, loads, routing, self._attrs(loads))
+        ready = self._ready(loads, routing)
+        run = ready._over_blocks(loads, routing, known, known_error, ready._solve)
+        return as_demands(run, loads, routing, ready._attrs(loads))
 
     def save(self, path: str | Path) -> None:
         """Write parameters and what was learnt to one ``.safetensors`` file; see :func:`odflow.load`."""
         from odflow.estimate.store import save
 
         save(self, path)
+
+    def _ready(self, loads: xr.DataArray, routing: Routing | RoutingEpochs) -> Self:
+        """The estimator to use on these loads: one that learns from loads may have to learn from these first."""
+        return self
 
     @abstractmethod
     def _solve(self, observed: Observed) -> Floats:
@@ -209,11 +214,13 @@ class Posterior(Estimator):
         """
         p = check_probabilities(probabilities)
 
-        def solve(observed: Observed) -> Floats:
-            return np.minimum(self._quantiles(observed, p), observed.most)
+        ready = self._ready(loads, routing)
 
-        values = self._over_blocks(loads, routing, known, known_error, solve)
-        return as_demands(values, loads, routing, self._attrs(loads), quantile=p)
+        def solve(observed: Observed) -> Floats:
+            return np.minimum(ready._quantiles(observed, p), observed.most)
+
+        values = ready._over_blocks(loads, routing, known, known_error, solve)
+        return as_demands(values, loads, routing, ready._attrs(loads), quantile=p)
 
     def sample(
         self,
@@ -232,13 +239,13 @@ class Posterior(Estimator):
         DataArray (sample, time, origin, destination), bit/s
         """
         check_counts(n=n)
-        rng = np.random.default_rng(seed)
+        rng, ready = np.random.default_rng(seed), self._ready(loads, routing)
 
         def solve(observed: Observed) -> Floats:
-            return np.stack(list(self._draws(observed, n, rng)))
+            return np.stack(list(ready._draws(observed, n, rng)))
 
-        values = self._over_blocks(loads, routing, known, known_error, solve)
-        return as_demands(values, loads, routing, self._attrs(loads), sample=np.arange(n))
+        values = ready._over_blocks(loads, routing, known, known_error, solve)
+        return as_demands(values, loads, routing, ready._attrs(loads), sample=np.arange(n))
 
     @abstractmethod
     def _quantiles(self, observed: Observed, p: Floats) -> Floats:

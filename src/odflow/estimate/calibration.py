@@ -7,7 +7,7 @@ the later they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 LEVELS = np.arange(1, 200) / 200
-LEAST_DRAWS = 20  # to put in order
+_LEAST_DRAWS = 20  # to put in order
 _GROUPS, _PLACES = 10, 16
 _WIDTH, _LEAST_WEIGHT = 0.3, 1e-3  # of the kernel, in log surprise
 _LEAST_UNIT, _LEAST_SHARE = 0.05, 0.5  # log; of the median unit of flows of the same size
@@ -100,6 +100,18 @@ def floors(mean: Floats) -> Floats:
     return np.asarray(1e-2 * mean + 1e-4 * mean.mean())
 
 
+def errors_of(truth: Floats, estimate: Floats, spread: Floats, floor: Floats) -> tuple[Floats, Floats]:
+    """Errors in logarithms, (T, k), and the units of these, (2, T, k)."""
+    off = np.log(truth + floor) - np.log(np.maximum(estimate, 0.0) + floor)
+    return off, units(estimate, spread, floor)
+
+
+def in_units(off: Floats, unit: Floats, least: Floats) -> Floats:
+    """Errors (T, k) over their units (2, T, k), which are no less than these below and above the estimate, (2,)."""
+    below, above = np.maximum(unit, least[:, None, None])
+    return np.asarray(off / np.where(off > 0, above, below))
+
+
 @dataclass(frozen=True, eq=False)
 class Tried:
     """Estimates of one back-test.
@@ -125,9 +137,8 @@ class Tried:
     def of_size(self, group: int) -> tuple[Ints, Floats, Floats]:
         """The flows of a size, their errors in logarithms, (T, k), and the units of these, (2, T, k)."""
         flows = _by_size(self.mean)[group]
-        floor, estimate, truth = floors(self.mean)[flows], self.estimate[:, flows], self.truth[:, flows]
-        off = np.log(truth + floor) - np.log(np.maximum(estimate, 0.0) + floor)
-        return flows, off, units(estimate, self.spread[:, flows], floor)
+        truth, estimate, spread = (x[:, flows] for x in (self.truth, self.estimate, self.spread))
+        return flows, *errors_of(truth, estimate, spread, floors(self.mean)[flows])
 
 
 def calibrated(tried: list[Tried], mean: Floats) -> Calibration:
@@ -170,8 +181,7 @@ def _scale(tried: list[Tried], group: int, scaled: list[Floats]) -> Floats:
     parts = [one.of_size(group) for one in tried]
     least = least_unit(np.concatenate([unit for _, _, unit in parts], axis=1))
     for out, (flows, off, unit) in zip(scaled, parts, strict=True):
-        below, above = np.maximum(unit, least[:, None, None])
-        out[:, flows] = off / np.where(off > 0, above, below)
+        out[:, flows] = in_units(off, unit, least)
     return least
 
 
@@ -205,22 +215,26 @@ def weighted_quantiles(errors: Floats, weight: Floats) -> Floats:
     return np.asarray(np.interp(LEVELS, (mass - mass[0] / 2) / mass[-1], errors[there][order]))
 
 
-def in_order_of(draws: Floats, quantiles: Floats) -> Floats:
-    """Joint draws (n, T, flows) that have these marginals, quantiles at (k + 1/2) / n, in the order of others.
+def calibrated_draws(raw: Callable[[int], Iterator[Floats]], quantiles: Callable[[Floats], Floats], n: int) -> Floats:
+    """Joint draws (n, T, flows) whose marginals are calibrated quantiles, in the order of raw draws.
+
+    Parameters
+    ----------
+    raw : callable
+        So many draws, each of shape (T, flows).
+    quantiles : callable
+        Those at some levels, shape (levels, T, flows).
+    n : int
 
     Notes
     -----
     Schefzik, Thorarinsdottir, Gneiting, "Uncertainty quantification in complex simulation models using ensemble copula
     coupling", Statistical Science 28, 2013.
     """
-    out = np.empty_like(draws)
-    np.put_along_axis(out, draws.argsort(axis=0), quantiles, axis=0)
-    return out
-
-
-def levels_of(count: int) -> Floats:
-    """Levels of the quantiles that so many draws stand for."""
-    return (np.arange(count) + 0.5) / count
+    count = max(n, _LEAST_DRAWS)
+    draws = np.stack(list(raw(count)))
+    np.put_along_axis(draws, draws.argsort(axis=0), quantiles((np.arange(count) + 0.5) / count), axis=0)
+    return draws[:n]
 
 
 def folds(

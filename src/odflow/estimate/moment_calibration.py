@@ -8,16 +8,23 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from odflow import labels
-from odflow.estimate.calibration import Calibration, floors, least_unit, localised, units, weighted_quantiles
+from odflow.estimate.calibration import (
+    Calibration,
+    errors_of,
+    floors,
+    in_units,
+    least_unit,
+    localised,
+    weighted_quantiles,
+)
 from odflow.estimate.observe import noise_like
-from odflow.modelfile import ModelFile, read_model, write_model
+from odflow.modelfile import ModelFile, shipped_model, write_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,19 +74,22 @@ def signs(change: float, hours: float, nodes: int) -> Floats:
     return np.array([1.0, np.log(change + 0.02), np.log(hours), np.log(nodes)])
 
 
-def calibration_of(mean: Floats, seen: Floats) -> tuple[Calibration, float]:
-    """That of flows of these means (flows,), and the expected error as a surprise, from signs."""
+def calibration_of(mean: Floats) -> Calibration:
+    """That of flows of these means, (flows,)."""
     numbers = _numbers()
-    calibration = Calibration(
+    return Calibration(
         _groups(mean), floors(mean), np.ones(len(mean)), numbers["least"], numbers["places"], numbers["errors"]
     )
-    return calibration, float(numbers["weights"] @ seen)
+
+
+def surprise_of(seen: Floats) -> float:
+    """Logarithm of the error to expect, over traffic, from signs (4,)."""
+    return float(_numbers()["weights"] @ seen)
 
 
 @cache
 def _numbers() -> dict[str, NDArray[np.float64]]:
-    with as_file(files("odflow.estimate") / "weights" / _FILE) as path:
-        return {name: value.astype(float) for name, value in read_model(path).tensors.items()}
+    return {name: value.astype(float) for name, value in shipped_model("odflow.estimate", _FILE).tensors.items()}
 
 
 def _groups(mean: Floats) -> NDArray[np.int64]:
@@ -120,23 +130,21 @@ def table(tried: list[Trial]) -> dict[str, NDArray[np.float64]]:
     places, weight = localised(seen @ weights)
     least, errors = [], []
     for group in range(_GROUPS):
-        parts = [_errors(one, _groups(one.mean) == group) for one in tried]
+        parts = [_errors(one, group) for one in tried]
         least.append(least_unit(np.concatenate([unit.reshape(2, 1, -1) for _, unit in parts], axis=2)))
         scaled, shares = [], []
         for k, (off, unit) in enumerate(parts):
-            below, above = np.maximum(unit, least[-1][:, None, None])
-            scaled.append((off / np.where(off > 0, above, below)).ravel())
+            scaled.append(in_units(off, unit, least[-1]).ravel())
             shares.append(np.repeat(weight[:, [k]] / off.size, off.size, axis=1))
         z, mass = np.concatenate(scaled), np.concatenate(shares, axis=1)
         errors.append([weighted_quantiles(z, one) for one in mass])
     return {"weights": weights, "places": places, "least": np.array(least), "errors": np.array(errors)}
 
 
-def _errors(one: Trial, flows: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """In logarithms, (T, k), and their units, (2, T, k)."""
-    floor, estimate = floors(one.mean)[flows], one.estimate[:, flows]
-    off = np.log(one.truth[:, flows] + floor) - np.log(np.maximum(estimate, 0.0) + floor)
-    return off, units(estimate, one.spread[:, flows], floor)
+def _errors(one: Trial, group: int) -> tuple[Floats, Floats]:
+    """Of the flows of a group."""
+    flows = _groups(one.mean) == group
+    return errors_of(one.truth[:, flows], one.estimate[:, flows], one.spread[:, flows], floors(one.mean)[flows])
 
 
 def make(path: Path, worlds: int = WORLDS, seed: int = 0) -> None:

@@ -113,14 +113,40 @@ def fit_moments(
     return MomentFit(prior, np.where(prior > 0, search.prior * np.exp(theta), 0.0), deviation, scales)
 
 
+class Common:
+    """What the flows of an origin, of a destination, and all flows have in common."""
+
+    def __init__(self, nodes: int) -> None:
+        every = np.arange(nodes * nodes)
+        self.ends = every // nodes, every % nodes
+        self.members = [np.equal.outer(end, np.arange(nodes)).astype(float) for end in self.ends]
+
+    def loads(self, A: csr_array, m: Floats) -> list[Floats]:
+        """Of means m (flows,), the loads by origin, by destination and of all: (L, nodes), (L, nodes), (L, 1)."""
+        return [np.asarray((A * m) @ members) for members in self.members] + [(A @ m)[:, None]]
+
+    def covariance(self, part: LoadMoments, m: Floats, variance: Floats, k: Floats) -> Floats:
+        """M of a band (L, L), for means and own variances of the flows, and the five scales k."""
+        return _covariance(part, variance, k, self.loads(part.matrix, m))
+
+
+def _covariance(part: LoadMoments, variance: Floats, k: Floats, common: Sequence[Floats]) -> Floats:
+    M = part.gram(variance[None])[0]
+    for size, V in zip(k[1:4], common, strict=True):
+        M += size * V @ V.T
+    M[np.diag_indices_from(M)] += k[4] * part.expected**2
+    M[np.diag_indices_from(M)] *= 1 + 1e-8
+    return M
+
+
 class _Search:
     def __init__(self, parts: Sequence[LoadMoments], prior: Floats, nodes: int, model: MomentModel) -> None:
         self.parts, self.prior, self.nodes, self.model = parts, prior, nodes, model
         self.flows = len(prior)
         same = np.eye(nodes, dtype=bool).ravel()
         self.trust = np.where(same, model.trust_self, model.trust)
-        every = np.arange(self.flows)
-        self.ends = every // nodes, every % nodes
+        self.common = Common(nodes)
+        self.measured = [part.observed.system.matrix[part.links] for part in parts]
         hours = np.array([part.hours for part in parts])
         self.worth = hours * min(_PER_HOUR, _WORTH / hours.sum())
 
@@ -149,13 +175,12 @@ class _Search:
         by_mean, by_u, by_scale = np.zeros(self.flows), u / self.model.scatter**2, np.zeros_like(scales)
         value = float((self.trust * (m * theta - m + self.prior)).sum() + (u * by_u).sum() / 2)
         by_mean += self.trust * m * theta
-        for part, worth in zip(self.parts, self.worth, strict=True):
-            value += self._means(part, m, by_mean)
+        for part, A, worth in zip(self.parts, self.measured, self.worth, strict=True):
+            value += self._means(part, A, m, by_mean)
             value += self._bands(part, worth, m, u, scales, (by_mean, by_u, by_scale))
         return value, np.concatenate([by_mean, by_u.ravel(), by_scale.ravel()])
 
-    def _means(self, part: LoadMoments, m: Floats, by_mean: Floats) -> float:
-        A = part.observed.system.matrix[part.links]
+    def _means(self, part: LoadMoments, A: csr_array, m: Floats, by_mean: Floats) -> float:
         load = np.maximum(A @ m, _TINY)
         weight, off = _TIGHT * np.sqrt(part.mean), np.log(load / part.mean)
         by_mean += m * (A.T @ (2 * weight * off / load))
@@ -172,17 +197,13 @@ class _Search:
     ) -> float:
         """Minus log likelihood of the covariances of a part; adds to the gradients by theta, u and scales."""
         by_mean, by_u, by_scale = gradients
-        A, ends = part.matrix, self.ends
-        common = [self._loads(A, m, end) for end in ends] + [(A @ m)[:, None]]
+        A, ends = part.matrix, self.common.ends
+        common = self.common.loads(A, m)
         noise, own, value = part.expected**2, m**self.model.power, 0.0
         for band, S in part.bands.items():
             k = np.exp(scales[band])
             variance = np.exp(scales[band, 0] + u[band]) * own
-            M = part.gram(variance[None])[0]
-            for size, V in zip(k[1:4], common, strict=True):
-                M += size * V @ V.T
-            M[np.diag_indices_from(M)] += k[4] * noise
-            M[np.diag_indices_from(M)] *= 1 + 1e-8
+            M = _covariance(part, variance, k, common)
             inverse = np.linalg.inv(M)
             explained = inverse @ S
             value += worth / 2 * (np.linalg.slogdet(M)[1] + np.trace(explained))
@@ -199,11 +220,3 @@ class _Search:
                 by_mean += 2 * k[kind] * m * some
             by_scale[band, 4] += k[4] * (noise * G.diagonal()).sum()
         return value
-
-    def _loads(self, A: csr_array, m: Floats, end: NDArray[np.int64]) -> Floats:
-        """Loads of the flows of each origin, or destination, (rows, nodes)."""
-        spread = A * m
-        return np.asarray(spread @ self._members(end))
-
-    def _members(self, end: NDArray[np.int64]) -> Floats:
-        return np.equal.outer(end, np.arange(self.nodes)).astype(float)

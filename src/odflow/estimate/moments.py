@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -13,11 +13,11 @@ from odflow import labels
 from odflow.errors import NotFittedError, OdflowError, UsageError
 from odflow.estimate.balances import consistent
 from odflow.estimate.base import HistoryEstimator, Posterior
-from odflow.estimate.calibration import LEAST_DRAWS, in_order_of, levels_of
+from odflow.estimate.calibration import calibrated_draws
 from odflow.estimate.checks import check_counts, check_noise, check_shares
 from odflow.estimate.load_moments import LoadMoments, level_of
 from odflow.estimate.meet import meet_loads
-from odflow.estimate.moment_calibration import calibration_of, signs
+from odflow.estimate.moment_calibration import calibration_of, signs, surprise_of
 from odflow.estimate.moment_fit import MomentFit, MomentModel, fit_moments
 from odflow.estimate.observe import Observed, observe
 from odflow.estimate.priors import Spread, gravity_prior
@@ -136,48 +136,6 @@ class MomentPosterior(HistoryEstimator, Posterior):
         self.signs_ = signs(change, sum(part.hours for part in parts), len(routing.nodes))
         return self
 
-    def estimate(
-        self,
-        loads: xr.DataArray,
-        routing: Routing | RoutingEpochs,
-        *,
-        known: xr.DataArray | None = None,
-        known_error: float = 0.0,
-    ) -> xr.DataArray:
-        """See :meth:`Estimator.estimate`; learns from these loads if it was not fitted."""
-        return super(MomentPosterior, self._ready(loads, routing)).estimate(
-            loads, routing, known=known, known_error=known_error
-        )
-
-    def quantiles(
-        self,
-        loads: xr.DataArray,
-        routing: Routing | RoutingEpochs,
-        probabilities: Sequence[float] = (0.05, 0.5, 0.95),
-        *,
-        known: xr.DataArray | None = None,
-        known_error: float = 0.0,
-    ) -> xr.DataArray:
-        """See :meth:`Posterior.quantiles`; learns from these loads if it was not fitted."""
-        return super(MomentPosterior, self._ready(loads, routing)).quantiles(
-            loads, routing, probabilities, known=known, known_error=known_error
-        )
-
-    def sample(
-        self,
-        loads: xr.DataArray,
-        routing: Routing | RoutingEpochs,
-        n: int = 100,
-        *,
-        seed: int = 0,
-        known: xr.DataArray | None = None,
-        known_error: float = 0.0,
-    ) -> xr.DataArray:
-        """See :meth:`Posterior.sample`; learns from these loads if it was not fitted."""
-        return super(MomentPosterior, self._ready(loads, routing)).sample(
-            loads, routing, n, seed=seed, known=known, known_error=known_error
-        )
-
     @property
     def expected_error(self) -> float:
         """Sum of absolute errors over traffic that simulated networks had where loads said as much.
@@ -189,7 +147,7 @@ class MomentPosterior(HistoryEstimator, Posterior):
         """
         if self.signs_ is None:
             raise NotFittedError("MomentPosterior has learnt nothing yet; call fit(loads=loads, routing=routing)")
-        return float(np.exp(calibration_of(self._fitted_mean(), self.signs_)[1]))
+        return float(np.exp(surprise_of(self.signs_)))
 
     def raw(self, loads: xr.DataArray, routing: Routing | RoutingEpochs) -> tuple[Floats, Floats]:
         """Estimates and standard deviations, (T, flows), as they are before they are calibrated."""
@@ -228,10 +186,8 @@ class MomentPosterior(HistoryEstimator, Posterior):
         estimator.fit_ = MomentFit(*(model.tensors[f.name] for f in fields(MomentFit)))
         estimator._remember_mean(model.tensors["bit_s"], model.header["nodes"])
         estimator.signs_ = model.tensors["signs"]
-        flows = len(estimator.nodes_) ** 2
-        if {one.shape[-1] for one in (model.tensors["bit_s"], estimator.fit_.mean, estimator.fit_.deviation)} != {
-            flows
-        }:
+        parts = (model.tensors["bit_s"], estimator.fit_.mean, estimator.fit_.deviation)
+        if any(part.shape[-1] != len(estimator.nodes_) ** 2 for part in parts):
             raise OdflowError("mean and nodes do not fit each other")
         return estimator
 
@@ -254,8 +210,8 @@ class MomentPosterior(HistoryEstimator, Posterior):
     def _quantiles(self, observed: Observed, p: Floats) -> Floats:
         assert self.signs_ is not None
         estimate, spread = self._moments(observed)
-        calibration, surprise = calibration_of(self._mean(observed), self.signs_)
-        return self._without_self(calibration.quantiles(estimate, spread, np.full(len(observed), surprise), p))
+        surprise = np.full(len(observed), surprise_of(self.signs_))
+        return self._without_self(calibration_of(self._mean(observed)).quantiles(estimate, spread, surprise, p))
 
     def _moments(self, observed: Observed) -> tuple[Floats, Floats]:
         """Estimates and standard deviations, as they are before they are calibrated."""
@@ -266,10 +222,11 @@ class MomentPosterior(HistoryEstimator, Posterior):
     def _unfinished_draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
         """The calibrated quantiles of each demand, in the order of draws from the posterior about the mean."""
         base, level = self._base(observed)
-        count = max(n, LEAST_DRAWS)
-        draws = np.stack(list(base._unfinished_draws(_over(observed, level), count, rng)))
-        quantiles = np.minimum(self._quantiles(observed, levels_of(count)), observed.most)
-        yield from in_order_of(draws, quantiles)[:n]
+        yield from calibrated_draws(
+            lambda count: base._unfinished_draws(_over(observed, level), count, rng),
+            lambda p: np.minimum(self._quantiles(observed, p), observed.most),
+            n,
+        )
 
     def _finish_draws(self, draws: Floats, observed: Observed) -> Floats:
         base, level = self._base(observed)

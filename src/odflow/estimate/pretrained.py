@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.resources import as_file, files
 from typing import TYPE_CHECKING
 
 from odflow.errors import OdflowError, UsageError
 from odflow.estimate.networks import networks_in
-from odflow.modelfile import read_model
+from odflow.modelfile import shipped_model
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,8 +22,7 @@ def pretrained(file: str, network: type[nn.Module], config: LessonConfig) -> lis
     UsageError
         If `config` asks for other sizes than theirs.
     """
-    with as_file(files("odflow.estimate") / "weights" / file) as path:
-        model = read_model(path)
+    model = shipped_model("odflow.estimate", file)
     try:
         return networks_in(model.tensors, model.header["networks"], network, config)
     except OdflowError as error:

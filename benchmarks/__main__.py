@@ -1,9 +1,9 @@
 """Run every quick benchmark with the settings of the published tables, or those named.
 
-``python -m benchmarks [NAME ...]``; ``forecast``, ``realism`` (minutes), ``failures``, ``diffusion``, ``germany50`` and
-``reweighting`` (a quarter of an hour) have to be named. ``python -m benchmarks ddpm-tme [OPTIONS]`` and ``sim-mstnet
-[OPTIONS]`` are apart, for they train for hours, and so is ``calibrate [NAME ...]``, which makes no table but the
-configurations of simulators.
+``python -m benchmarks [NAME ...]``; ``forecast``, ``realism`` (minutes), ``failures``, ``loads-only``, ``diffusion``,
+``germany50`` and ``reweighting`` (a quarter of an hour) have to be named. ``python -m benchmarks ddpm-tme
+[OPTIONS]`` and ``sim-mstnet [OPTIONS]`` are apart, for they train for hours, and so is ``calibrate [NAME ...]``, which
+makes no table but the configurations of simulators.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from benchmarks import estimation, failures, forecast, germany50, realism, reweighting, speed
+from benchmarks import estimation, failures, forecast, germany50, loads_only, realism, reweighting, speed
 from odflow.errors import OdflowError
 
 KNOWN = (
-    "estimation, speed, failures, diffusion, forecast, realism, germany50, reweighting, calibrate, ddpm-tme, sim-mstnet"
+    "estimation, speed, failures, loads-only, diffusion, forecast, realism, germany50, reweighting, calibrate, "
+    "ddpm-tme, sim-mstnet"
 )
 RESULTS = Path(__file__).parent / "results"
 
@@ -45,6 +46,8 @@ def main(names: list[str]) -> int:
                     speed.write(RESULTS)
                 case "failures":
                     failures.write(RESULTS)
+                case "loads-only":
+                    loads_only.write(RESULTS)
                 case "diffusion":
                     from benchmarks import diffusion
 

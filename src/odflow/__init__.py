@@ -31,6 +31,11 @@ _HOMES = {
     "StudentTPosterior": "odflow.estimate",
     "MomentPosterior": "odflow.estimate",
     "MomentModel": "odflow.estimate",
+    "SimulatedPrior": "odflow.estimate",
+    "LoadsAndHistory": "odflow.estimate",
+    "plan": "odflow.estimate",
+    "Plan": "odflow.estimate",
+    "Measurement": "odflow.estimate",
     "StackedEstimator": "odflow.estimate",
     "StackConfig": "odflow.estimate",
     "DenoisingConfig": "odflow.estimate",
@@ -105,8 +110,12 @@ if TYPE_CHECKING:
     from odflow.estimate import Gravity as Gravity
     from odflow.estimate import InversionConfig as InversionConfig
     from odflow.estimate import KLProjection as KLProjection
+    from odflow.estimate import LoadsAndHistory as LoadsAndHistory
+    from odflow.estimate import Measurement as Measurement
     from odflow.estimate import MomentModel as MomentModel
     from odflow.estimate import MomentPosterior as MomentPosterior
+    from odflow.estimate import Plan as Plan
+    from odflow.estimate import SimulatedPrior as SimulatedPrior
     from odflow.estimate import StackConfig as StackConfig
     from odflow.estimate import StackedEstimator as StackedEstimator
     from odflow.estimate import StudentTPosterior as StudentTPosterior
@@ -115,6 +124,7 @@ if TYPE_CHECKING:
     from odflow.estimate import choose as choose
     from odflow.estimate import load as load
     from odflow.estimate import noise_level as noise_level
+    from odflow.estimate import plan as plan
     from odflow.estimate import reconcile as reconcile
     from odflow.estimate import whatif as whatif
     from odflow.forecast import MSTNetConfig as MSTNetConfig

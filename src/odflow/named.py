@@ -1,13 +1,15 @@
-"""Estimators that need torch and learn from back-tests, by the names of their methods; quick to import."""
+"""Names that the command line knows before anything heavy is imported."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from odflow.estimate.backtested import BacktestedEstimator
     from odflow.estimate.observe import Noise
 
+PlanUnit = Literal["flow", "ingress", "router"]
+# estimators that need torch and learn from back-tests
 BACKTESTED = {
     "stacked": ("StackedEstimator", "fine-tuned"),
     "diffusion-posterior": ("DiffusionPosterior", "fine-tuned"),

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import odflow as of
+from odflow.estimate.sureness import sureness
 from odflow.traffic.files import read_demands, read_loads, write
 from odflow.traffic.polling import simulate_polls
 
@@ -62,15 +63,33 @@ def run_estimate(odflow, files, *options):
     return odflow("estimate", files / "loads.nc", "--network", files / "net.graphml", "-o", files / "x.nc", *options)
 
 
-def test_without_history_it_is_kl_from_gravity(odflow, files, diamond_routing):
+def test_without_history_it_learns_from_the_loads(odflow, files, diamond_routing):
     ran = run_estimate(odflow, files)
     assert (ran.code, ran.err) == (0, "")
-    expected = of.KLProjection().estimate(read_loads(files / "loads.nc"), diamond_routing)
+    loads = read_loads(files / "loads.nc")
+    model = of.SimulatedPrior().fit(loads=loads, routing=diamond_routing)
+    expected = model.estimate(loads, diamond_routing)
     np.testing.assert_allclose(read_demands(files / "x.nc"), expected, rtol=1e-9, atol=1e-3)
     assert ran.out.startswith(f"{files}/x.nc: 4 x 4 demands, 12 x 2 h, 2026-01-12 00:00 to 2026-01-13 00:00 UTC\n")
+    words = " ".join(ran.out.split())
+    assert "method SimulatedPrior total traffic" in words
+    assert f"uncertainty errors of some {100 * model.expected_error:.1f} %" in words
+    assert "Largest flows" in ran.out
+    facts = json.loads(run_estimate(odflow, files, "--json").out)
+    sure = sureness(model, loads, diamond_routing)
+    assert facts["sure"]["share"] == pytest.approx(sure.share)
+    for one, other, together in sure.pairs:
+        assert [list(one), list(other), pytest.approx(together)] in facts["sure"]["pairs"]
+        assert f"{'->'.join(one)} and {'->'.join(other)}, together" in ran.out
+
+
+def test_gravity_where_the_network_is_too_large_for_moments(odflow, files, diamond_routing, monkeypatch):
+    monkeypatch.setattr("odflow.cli.methods.LARGE", 3)
+    ran = run_estimate(odflow, files)
     assert "method         KLProjection\n" in ran.out
     assert "uncertainty" not in ran.out
-    assert "Largest flows" in ran.out
+    expected = of.KLProjection().estimate(read_loads(files / "loads.nc"), diamond_routing)
+    np.testing.assert_allclose(read_demands(files / "x.nc"), expected, rtol=1e-9, atol=1e-3)
 
 
 def test_moments_learn_from_the_loads(odflow, files, diamond_routing):
@@ -80,8 +99,9 @@ def test_moments_learn_from_the_loads(odflow, files, diamond_routing):
     model = of.MomentPosterior().fit(loads=loads, routing=diamond_routing)
     expected = model.estimate(loads, diamond_routing)
     np.testing.assert_allclose(read_demands(files / "x.nc"), expected, rtol=1e-9, atol=1e-3)
-    assert "method         MomentPosterior\n" in ran.out
-    assert f"uncertainty    errors of some {100 * model.expected_error:.1f} %" in ran.out
+    words = " ".join(ran.out.split())
+    assert "method MomentPosterior total traffic" in words
+    assert f"uncertainty errors of some {100 * model.expected_error:.1f} %" in words
     ran = run_estimate(odflow, files, "--method", "moments", "--history", files / "history.nc")
     assert (ran.code, "--method moments uses no history" in ran.err) == (2, True)
 
@@ -110,6 +130,20 @@ def test_with_history_it_is_what_was_best_there(odflow, files, diamond_routing, 
     ran = run_estimate(odflow, files, "--history", files / "history.nc", "--method", "gaussian")
     assert "GaussianPosterior" in ran.out
     assert "tried" not in ran.out
+
+
+def test_an_old_history_and_the_loads(odflow, files, diamond_routing, traffic):
+    ran = run_estimate(odflow, files, "--history", files / "history.nc", "--method", "loads-and-history")
+    assert (ran.code, ran.err) == (0, "")
+    loads = read_loads(files / "loads.nc")
+    expected = of.LoadsAndHistory().fit(traffic[:84]).estimate(loads, diamond_routing)
+    np.testing.assert_allclose(read_demands(files / "x.nc"), expected, rtol=1e-9, atol=1e-3)
+    assert "LoadsAndHistory, with history until 2026-01-12 00:00" in ran.out
+    ran = run_estimate(odflow, files, "--method", "loads-and-history")
+    assert (ran.code, "learns from past traffic matrices; give --history" in ran.err) == (2, True)
+    saved = ("--method", "loads-and-history", "--save-model", files / "m.safetensors")
+    assert run_estimate(odflow, files, "--history", files / "history.nc", *saved).code == 2
+    assert not (files / "m.safetensors").exists()
 
 
 def test_a_single_past_matrix_will_do(odflow, files, traffic):
@@ -181,7 +215,7 @@ def test_missing_links(odflow, files):
     assert not (files / "x.nc").exists()
     ran = run_estimate(odflow, files, "--missing", "nan")
     assert ran.code == 0
-    assert "not measured   11.1 % of the load values" in ran.out
+    assert "not measured 11.1 % of the load values" in " ".join(ran.out.split())
 
 
 def test_links_of_another_network(odflow, files):
@@ -210,9 +244,9 @@ def test_units_of_a_table(odflow, files, traffic):
         (("--method", "gaussian"), "give --history, or use --method kl"),
         (("--method", "gravity", "--history", "history.nc"), "uses no history"),
         (
-            ("--quantiles", ".5"),
-            "only --method moments, gaussian, student-t, stacked, diffusion-posterior, stacked-pretrained, "
-            "diffusion-pretrained give quantiles; leave",
+            ("--quantiles", ".5", "--method", "kl"),
+            "only --method moments, simulated-prior, gaussian, student-t, loads-and-history, stacked, "
+            "diffusion-posterior, stacked-pretrained, diffusion-pretrained give quantiles; leave",
         ),
         (("--model", "m.safetensors", "--method", "kl"), "--model is fitted already"),
         (("--model", "net.graphml"), "net.graphml"),
@@ -283,8 +317,8 @@ def test_noise_comes_from_the_contradictions(odflow, files, diamond_routing):
     command = ["estimate", files / "noisy.nc", "-n", files / "net.graphml", "-o", files / "tm.nc"]
     ran = odflow(*command)
     assert (ran.code, ran.err) == (0, "")
-    assert f"noise          {100 * level:.1f} % of each load is allowed for" in ran.out
-    ours = of.KLProjection(noise=level).estimate(measured, diamond_routing)
+    assert f"noise {100 * level:.1f} % of each load is allowed for" in " ".join(ran.out.split())
+    ours = of.SimulatedPrior(noise=level).estimate(measured, diamond_routing)
     np.testing.assert_allclose(read_demands(files / "tm.nc"), ours, rtol=1e-9)
     assert json.loads(odflow(*command, "--json").out)["noise"] == pytest.approx(level)
     assert json.loads(odflow(*command, "--json", "--noise", 0.2).out)["noise"] == 0.2

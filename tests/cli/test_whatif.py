@@ -99,6 +99,9 @@ def test_models_and_formats(odflow, files):
     command = ["whatif", files / "l.csv", "-n", files / "net.graphml", "--fail-each", "link"]
     assert "q0.05 to q0.95" in odflow(*command, "--method", "moments").out
     ran = odflow(*command)
+    assert "q0.05 to q0.95" in ran.out
+    assert "Intervals: of single demands put right by simulated networks." in ran.out
+    ran = odflow(*command, "--method", "kl")
     assert ran.code == 0
     assert "q0.05" not in ran.out
 

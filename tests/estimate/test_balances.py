@@ -132,6 +132,16 @@ def test_no_noise_where_nothing_contradicts(diamond_routing: Routing) -> None:
     assert of.noise_level(noisy(loads.sel(link=["ab1"]), 0.1, seed=0), single) == 0
 
 
+def test_times_without_loads_say_nothing_of_noise(diamond_routing: Routing) -> None:
+    loads = many_loads(diamond_routing)
+    measured = noisy(loads, 0.02, seed=1)
+    level = of.noise_level(measured, diamond_routing)
+    for gap in (np.nan, 0.0):
+        some = measured.copy(deep=True)
+        some[7] = gap
+        assert of.noise_level(some, diamond_routing) == pytest.approx(level, rel=0.05)
+
+
 def test_rare_large_errors_count(diamond_routing: Routing) -> None:
     loads = many_loads(diamond_routing)
     rare = np.random.default_rng(0).random(loads.shape) < 0.03

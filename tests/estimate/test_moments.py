@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import pytest
@@ -203,15 +202,9 @@ def test_few_loads_tell_the_mean_alone(routing: Routing, truth: xr.DataArray) ->
 class FromPastLoads(of.MomentPosterior):
     """Learns from the loads of a history."""
 
-    def fit(
-        self,
-        history: xr.DataArray | None = None,
-        routing: Routing | RoutingEpochs | None = None,
-        *,
-        loads: xr.DataArray | None = None,
-    ) -> Self:
+    def fit(self, history=None, routing=None, **others):  # type: ignore[no-untyped-def]
         if history is None or routing is None:
-            return super().fit(None, routing, loads=loads)
+            return super().fit(None, routing, **others)
         return super().fit(loads=routing.loads(history), routing=routing)
 
 

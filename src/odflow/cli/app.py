@@ -78,6 +78,8 @@ def build(config: Path | None = None) -> App:
     app.command("odflow.cli.forecast:forecast", name="forecast", help=ahead, group=main)
     failures = "Tell how loaded links become when links or nodes fail, and how sure that is."
     app.command("odflow.cli.whatif:whatif", name="whatif", help=failures, group=main)
+    next_ones = "Tell which demands or routers to measure next, to know the traffic matrix better."
+    app.command("odflow.cli.plan:plan", name="plan", help=next_ones, group=main)
     cells = "Simulate messages, calls and data of every cell of a made-up city."
     app.command("odflow.cli.simulate_cells:simulate_cells", name="simulate-cells", help=cells, group=learn)
     app.command(data(check))

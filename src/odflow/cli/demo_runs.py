@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from odflow.estimate import GaussianPosterior, Gravity, KLProjection, Posterior, StudentTPosterior, Tomogravity
+from odflow.estimate import (
+    GaussianPosterior,
+    Gravity,
+    KLProjection,
+    Posterior,
+    SimulatedPrior,
+    StudentTPosterior,
+    Tomogravity,
+)
 from odflow.estimate.choice import STACK
 from odflow.evaluate.scores import Score, score
 from odflow.named import backtested
@@ -60,6 +68,7 @@ def run_methods(world: World, step: Callable[[str], None]) -> tuple[list[Run], x
         ("gravity", "gravity", Gravity(noise=NOISE), LOADS_ONLY),
         ("tomogravity", "tomogravity", Tomogravity(noise=NOISE), LOADS_ONLY),
         ("kl", "KL, gravity prior", KLProjection(noise=NOISE), LOADS_ONLY),
+        ("simulated-prior", "simulated prior", SimulatedPrior(noise=NOISE), LOADS_ONLY),
         ("kl", "KL, history prior", KLProjection(noise=NOISE), HISTORY),
         ("gaussian", "Gaussian posterior", GaussianPosterior(noise=NOISE), HISTORY),
         ("student-t", "Student-t posterior", StudentTPosterior(noise=NOISE), HISTORY),
@@ -70,7 +79,8 @@ def run_methods(world: World, step: Callable[[str], None]) -> tuple[list[Run], x
     for method, label, estimator, needs in methods:
         step(f"estimating by {label}")
         begin = time.perf_counter()
-        estimator.fit(world.history if needs == HISTORY else None, world.routing)
+        if needs == HISTORY:
+            estimator.fit(world.history, world.routing)
         estimate = estimator.estimate(world.loads, world.routing)
         seconds = time.perf_counter() - begin
         found = score(world.truth, estimate, loads=world.loads, routing=world.routing)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import odflow.cli.options as opt
 from odflow.cli.console import Console
 from odflow.cli.inputs import ARRAYS, Missing, aligned, check_output, open_routing
-from odflow.cli.methods import AUTO, LEARNED, MOMENTS, POSTERIORS, Method, check_sources, prepared
+from odflow.cli.methods import AUTO, FROM_LOADS, LEARNED, POSTERIORS, Method, check_sources, prepared
 from odflow.cli.search import Options, Search
 from odflow.errors import DataError, OdflowWarning, UsageError
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from odflow.estimate import GaussianPosterior
     from odflow.estimate.base import Estimator
+    from odflow.estimate.sureness import Sureness
 
 
 def estimate(
@@ -52,8 +53,8 @@ def estimate(
     """Estimate traffic matrices from link loads.
 
     With a history of measured traffic matrices several methods are tried on its last weeks, and the best one is taken;
-    without it the method is `kl` from a gravity prior, or `moments` if you ask for it. A recent history is worth more
-    than any method.
+    without it the traffic is learnt from how the loads vary together (`simulated-prior`); give a day of them or more. A
+    recent history is worth more than any method.
 
     For example:
 
@@ -74,18 +75,20 @@ def estimate(
         is the one that inverts it.
     method : str
         `auto`, the default with a history: `stacked-pretrained` (with torch, up to 60 nodes), `student-t`, `gaussian`
-        or `kl`, whichever was best there, as long before as the history is old. `gravity`: proportional to what enters
-        and leaves. `tomogravity`: gravity, then weighted least squares.
-        `moments`: needs no history; the mean of every flow from how the loads vary together over hours to weeks; also
-        yields quantiles. Far better than gravity where that is far off, worse where it is nearly right. `kl`: minimum
-        relative entropy to the mean of the history, or to gravity. `gaussian`: mean and covariance of the history given
-        the loads; also yields quantiles. `student-t`: the same with heavy tails, each flow may spike; more accurate,
-        and slower by a few milliseconds for each interval. `stacked-pretrained`: the mean of small networks that have
-        learnt on simulated networks which of these and other estimates to trust; more accurate again (seconds, needs
-        torch). `stacked`: these learn on from back-tests inside the history; the most accurate one (minutes, three
-        weeks of history). `diffusion-pretrained`, `diffusion-posterior`: draws that meet the loads, by a diffusion that
-        has learnt from the same; slower. `ddpm-tme`, `vae-tme`, `wgan-tme`: what a generator of traffic matrices,
-        trained on the history, would draw to explain the loads (minutes to hours, needs torch).
+        or `kl`, whichever was best there, as long before as the history is old. `gravity`: proportional to what
+        enters and leaves. `tomogravity`: gravity, then weighted least squares. `simulated-prior`, the default without
+        a history (up to 120 nodes, else `kl`): the mean of every flow from how the loads vary together over hours to
+        weeks, by networks that have learnt on simulated networks what to make of it; also yields quantiles.
+        `moments`: the same without these networks. `kl`: minimum relative entropy to the mean of the history, or to
+        gravity. `gaussian`: mean and covariance of the history given the loads; also yields quantiles. `student-t`:
+        the same with heavy tails, each flow may spike; more accurate, and slower by a few milliseconds for each
+        interval. `loads-and-history`: for a history that is old; the mean of `student-t` and `simulated-prior`,
+        weighed by back-tests inside the history. `stacked-pretrained`: the mean of small networks that have learnt on
+        simulated networks which of these and other estimates to trust; more accurate again (seconds, needs torch).
+        `stacked`: these learn on from back-tests inside the history; the most accurate one (minutes, three weeks of
+        history). `diffusion-pretrained`, `diffusion-posterior`: draws that meet the loads, by a diffusion that has
+        learnt from the same; slower. `ddpm-tme`, `vae-tme`, `wgan-tme`: what a generator of traffic matrices, trained
+        on the history, would draw to explain the loads (minutes to hours, needs torch).
     own : bool
         Write what the generator says, as it is, instead of bringing it to the loads.
     noise : float
@@ -116,7 +119,7 @@ def estimate(
 
     console = Console(quiet or json)
     beside = output.with_suffix(f".quantiles{output.suffix}") if quantiles else None
-    _check_options(method, history, model, quantiles, own)
+    _check_options(method, history, model, quantiles, own, save_model)
     search.check()
     _check_outputs(output, beside, save_model, [loads, network, routing, history, model, known])
     path = open_routing(network, routing, metric)
@@ -145,6 +148,7 @@ def estimate(
         summary.warn_of_age(matrices)
         if not own:
             summary.warn_of_misfit(residual, estimator)
+        sure = _sureness(estimator, measured, path, extra, known_error)
         levels = _quantiles(estimator, measured, path, quantiles, extra, known_error)
     write(matrices, output)
     if levels is not None and beside is not None:
@@ -152,7 +156,7 @@ def estimate(
     if save_model is not None:
         estimator.save(save_model)
     report = summary.summarise(
-        matrices, measured, estimator, residual, change=change, tried=tried, warned=warned, top=top
+        matrices, measured, estimator, residual, change=change, sure=sure, tried=tried, warned=warned, top=top
     )
     if json:
         Console().json(report.to_dict())
@@ -180,6 +184,18 @@ def _calibrate(estimator: GaussianPosterior, history: xr.DataArray, routing: Any
         console.say(f"quantiles are those of the model, not calibrated: {error}")
 
 
+def _sureness(
+    estimator: Any, loads: xr.DataArray, routing: Any, known: xr.DataArray | None, known_error: float
+) -> Sureness | None:
+    """What an estimate without a history is sure of."""
+    from odflow.estimate import MomentPosterior
+    from odflow.estimate.sureness import sureness
+
+    if not isinstance(estimator, MomentPosterior):
+        return None
+    return sureness(estimator, loads, routing, known=known, known_error=known_error)
+
+
 def _quantiles(
     estimator: Any,
     loads: xr.DataArray,
@@ -202,14 +218,21 @@ def _check_outputs(output: Path, beside: Path | None, save_model: Path | None, i
 
 
 def _check_options(
-    method: str | None, history: Path | None, model: Path | None, quantiles: tuple[float, ...], own: bool
+    method: str | None,
+    history: Path | None,
+    model: Path | None,
+    quantiles: tuple[float, ...],
+    own: bool,
+    save_model: Path | None,
 ) -> None:
     check_sources(method, history, model)
+    if save_model is not None and method == "loads-and-history":
+        raise UsageError("--method loads-and-history learns from the loads it estimates; leave --save-model out")
     if own and model is None and method not in LEARNED:
         raise UsageError(f"--own is for estimates of generators; use --method {', '.join(LEARNED)} or --model")
-    automatic = method in (None, AUTO) and history is not None
-    if quantiles and model is None and not automatic and method not in (MOMENTS, *POSTERIORS):
-        raise UsageError(f"only --method {', '.join((MOMENTS, *POSTERIORS))} give quantiles; leave --quantiles out")
+    able = (None, AUTO, *FROM_LOADS, *POSTERIORS)
+    if quantiles and model is None and method not in able:
+        raise UsageError(f"only --method {', '.join((*FROM_LOADS, *POSTERIORS))} give quantiles; leave --quantiles out")
     if quantiles:
         from odflow.estimate.checks import check_probabilities
 

@@ -14,7 +14,7 @@ from odflow.named import BACKTESTED, PRETRAINED, backtested
 if TYPE_CHECKING:
     import xarray as xr
 
-    from odflow.estimate import Choice
+    from odflow.estimate import Choice, MomentPosterior
     from odflow.estimate.base import Estimator
 
 Method = Literal[
@@ -23,8 +23,10 @@ Method = Literal[
     "tomogravity",
     "kl",
     "moments",
+    "simulated-prior",
     "gaussian",
     "student-t",
+    "loads-and-history",
     "stacked",
     "stacked-pretrained",
     "diffusion-posterior",
@@ -33,8 +35,10 @@ Method = Literal[
     "vae-tme",
     "wgan-tme",
 ]
-AUTO, MOMENTS = "auto", "moments"
-POSTERIORS = ("gaussian", "student-t", *BACKTESTED, *PRETRAINED)
+AUTO = "auto"
+FROM_LOADS = {"moments": "MomentPosterior", "simulated-prior": "SimulatedPrior"}
+WITHOUT_HISTORY, LARGE = "simulated-prior", 120  # up to so many nodes; beyond, kl from gravity
+POSTERIORS = ("gaussian", "student-t", "loads-and-history", *BACKTESTED, *PRETRAINED)
 LEARNED = {"ddpm-tme": "DDPMTME", "vae-tme": "VAETME", "wgan-tme": "WGANTME"}
 TRAINED = (*LEARNED, *BACKTESTED)
 CONTRADICTORY, NEGLIGIBLE = 0.15, 1e-4  # noise
@@ -59,7 +63,7 @@ def check_sources(method: str | None, history: object, model: Path | None) -> No
         raise UsageError(
             f"--method {method} learns from past traffic matrices; give --history{other}, or use --method kl"
         )
-    if method in ("gravity", "tomogravity", MOMENTS) and history is not None:
+    if method in ("gravity", "tomogravity", *FROM_LOADS) and history is not None:
         raise UsageError(f"--method {method} uses no history; leave --history out, or use --method kl or gaussian")
     if method == AUTO and history is None:
         raise UsageError("--method auto tries methods on past traffic matrices; give --history, or leave --method out")
@@ -82,18 +86,23 @@ def prepared(
 
     With `intervals` only methods with quantiles are tried. Noise that is not given is what the loads say.
     """
-    noise = _settled_noise(noise, model, loads, routing)
+    noise = settled_noise(noise, model, loads, routing)
     if history is not None and method in TRAINED:
         _rehearse(loads, routing, history, known, known_error, noise)
     if history is not None and method in (None, AUTO):
         choice = _chosen(loads, history, routing, noise or 0.0, intervals=intervals, console=console)
         return choice.estimator, choice.errors
-    if method == MOMENTS:
-        return _from_loads(loads, routing, noise or 0.0, console), {}
+    if method is None and model is None and len(routing.nodes) <= LARGE:
+        method = WITHOUT_HISTORY
+    if method in FROM_LOADS:
+        kind = FROM_LOADS[method]
+        return _from_loads(kind, loads, routing, noise or 0.0, console, known, known_error), {}
+    if method == "loads-and-history" and history is not None:
+        return _from_both(history, loads, routing, noise or 0.0, console, known, known_error), {}
     return _fitted(model, method, noise, history, routing, console), {}
 
 
-def _settled_noise(noise: float | None, model: Path | None, loads: xr.DataArray, routing: Any) -> float | None:
+def settled_noise(noise: float | None, model: Path | None, loads: xr.DataArray, routing: Any) -> float | None:
     """The noise that was asked for, else what the loads' contradictions say; None for that of a model file."""
     from odflow.estimate import noise_level
 
@@ -106,13 +115,40 @@ def _settled_noise(noise: float | None, model: Path | None, loads: xr.DataArray,
     return found if found > NEGLIGIBLE else 0.0
 
 
-def _from_loads(loads: xr.DataArray, routing: Any, noise: float, console: Console) -> Estimator:
-    """The estimator that needs no history, fitted to the loads."""
+def _from_loads(
+    kind: str,
+    loads: xr.DataArray,
+    routing: Any,
+    noise: float,
+    console: Console,
+    known: xr.DataArray | None,
+    known_error: float,
+) -> Estimator:
+    """An estimator that needs no history, fitted to the loads."""
+    import odflow as of
+
+    fresh: MomentPosterior = getattr(of, kind)(noise=noise)
+    with console.steps() as step:
+        step("learning from how the loads vary together")
+        return fresh.fit(loads=loads, routing=routing, known=known, known_error=known_error)
+
+
+def _from_both(
+    history: xr.DataArray,
+    loads: xr.DataArray,
+    routing: Any,
+    noise: float,
+    console: Console,
+    known: xr.DataArray | None,
+    known_error: float,
+) -> Estimator:
+    """An old history and the loads."""
     import odflow as of
 
     with console.steps() as step:
-        step("learning from how the loads vary together")
-        return of.MomentPosterior(noise=noise).fit(loads=loads, routing=routing)
+        step("learning from the history and from how the loads vary together")
+        fresh = of.LoadsAndHistory(noise=noise)
+        return fresh.fit(history, routing, loads=loads, known=known, known_error=known_error)
 
 
 def _rehearse(

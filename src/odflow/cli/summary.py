@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from odflow.estimate.base import Estimator
+    from odflow.estimate.sureness import Sureness
     from odflow.evaluate.scores import LinkResidual
 
 OLD_DAYS = 7
@@ -69,6 +70,8 @@ class Summary:
         the latter's traffic.
     expected : float or None
         Error over traffic that is to be expected without a history.
+    sure : Sureness or None
+        What an estimate without a history is sure of.
     tried : dict of str to float
         Mean TRE of methods that were tried on the history, the best first; empty if none were.
     warnings : tuple of str
@@ -91,6 +94,7 @@ class Summary:
     not_measured: float
     change: float | None
     expected: float | None
+    sure: Sureness | None
     tried: dict[str, float]
     warnings: tuple[str, ...]
     top: tuple[Flow, ...]
@@ -123,6 +127,12 @@ class Summary:
                     f"errors of some {percent(self.expected)} of the traffic, judging by simulated networks",
                 )
             )
+        if self.sure is not None:
+            text = f"{percent(self.sure.share)} of the traffic: {self.sure.demands} demands"
+            lines.append(("sure of", f"{text} known to a factor of two (90 % intervals)"))
+            for one, other, together in self.sure.pairs:
+                names = f"{'->'.join(one)} and {'->'.join(other)}"
+                lines.append(("not told apart", f"{names}, together {rate(together)}"))
         if self.change is not None:
             text = f"meeting the loads changes the generator's own estimate by {percent(self.change)} of the traffic"
             lines.append(("projection", text))
@@ -144,6 +154,7 @@ def summarise(
     residual: LinkResidual,
     *,
     change: float | None = None,
+    sure: Sureness | None = None,
     tried: Mapping[str, float] | None = None,
     warned: Sequence[str] = (),
     top: int = 10,
@@ -167,6 +178,7 @@ def summarise(
         not_measured=float(np.isnan(loads.values).mean()),
         change=change,
         expected=getattr(estimator, "expected_error", None),
+        sure=sure,
         tried=dict(tried or {}),
         warnings=tuple(dict.fromkeys(warned)),
         top=_largest(matrices, top),

@@ -14,6 +14,7 @@ from odflow.cli.inputs import Missing, aligned, check_output, holds_loads, open_
 from odflow.cli.methods import Method, check_sources, prepared
 from odflow.cli.simulated import Plot, check_plot
 from odflow.cli.summary import when
+from odflow.cli.tables import write_rows
 from odflow.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,8 +59,8 @@ def whatif(
     """Tell how loaded links become when links or nodes fail, and how sure that is.
 
     Traffic takes the shortest paths that are left. Of every link the highest load of the whole span is shown. From
-    link loads with a history of traffic matrices, loads after a failure come with intervals, and back-tests inside the
-    history make these hold what they say; rerouted loads are far better known than single demands.
+    link loads, loads after a failure come with intervals; with a history of traffic matrices back-tests inside it make
+    these hold what they say. Rerouted loads are far better known than single demands.
 
     For example:
 
@@ -82,7 +83,8 @@ def whatif(
     model : Path
         What `odflow fit` or `--save-model` wrote, instead of `--history` and `--method`.
     method : str
-        As in `odflow estimate`; by default the best of those with intervals on the history, `kl` without one.
+        As in `odflow estimate`; by default the best of those with intervals on the history, without one
+        `simulated-prior`.
     noise : float
         Relative error of the loads; without it, what their contradictions say.
     missing : str
@@ -94,7 +96,7 @@ def whatif(
     top : int
         Failures to list, the worst first.
     """
-    from odflow.estimate import Posterior
+    from odflow.estimate import MomentPosterior, Posterior
     from odflow.estimate.failure_loads import whatif as look
     from odflow.network.routing import Routing
     from odflow.traffic.files import read_demands, read_loads
@@ -130,13 +132,14 @@ def whatif(
             progress=None if progress is None else lambda done, total: progress(done, total, {}),
         )
     if output is not None:
-        _write(found, output)
+        write_rows(found.rows(), output)
     if plot is not None:
         _draw(found, plot)
     if json:
         Console().json({"calibrated": found.calibrated, "worst": found.worst()})
         return
-    _tell(console, found, top, certain=not isinstance(estimator, Posterior))
+    certain, simulated = not isinstance(estimator, Posterior), isinstance(estimator, MomentPosterior)
+    _tell(console, found, top, certain=certain, simulated=simulated)
 
 
 def _failures(
@@ -153,19 +156,6 @@ def _failures(
     return found
 
 
-def _write(found: WhatIf, output: Path) -> None:
-    import pandas as pd
-
-    from odflow.files import replacing
-
-    table = pd.DataFrame(found.rows())
-    with replacing(output) as temporary:
-        if output.suffix == ".csv":
-            table.to_csv(temporary, index=False)
-        else:
-            table.to_parquet(temporary, index=False)
-
-
 def _draw(found: WhatIf, plot: Path) -> None:
     from odflow.evaluate.failure_figures import failure_figure
     from odflow.evaluate.html import png, write_bytes
@@ -173,7 +163,7 @@ def _draw(found: WhatIf, plot: Path) -> None:
     write_bytes(plot, png(failure_figure(found), dpi=110))
 
 
-def _tell(console: Console, found: WhatIf, top: int, *, certain: bool) -> None:
+def _tell(console: Console, found: WhatIf, top: int, *, certain: bool, simulated: bool) -> None:
     worst = found.worst()
     full = not np.isnan(worst[0]["capacity"]) if worst else False
     levels = found.columns
@@ -193,7 +183,8 @@ def _tell(console: Console, found: WhatIf, top: int, *, certain: bool) -> None:
         rows.append([*cells, when(row["time"])[5:], percent(row["lost"]) if row["lost"] else "-"])
     console.table([*head, "at", ">cut off"], rows)
     if not certain:
-        how = "by back-tests inside the history" if found.calibrated else "not calibrated"
+        how = "of single demands put right by simulated networks" if simulated else "not calibrated"
+        how = "by back-tests inside the history" if found.calibrated else how
         console.say(f"  Intervals: {how}.")
     if not full:
         console.say("  The network states no capacities: the worst link is the one that gains most.")

@@ -12,8 +12,11 @@ from odflow.estimate.failure_loads import WhatIf, whatif
 from odflow.estimate.gaussian import GaussianPosterior
 from odflow.estimate.gravity import Gravity, Tomogravity
 from odflow.estimate.kl import KLProjection
+from odflow.estimate.loads_and_history import LoadsAndHistory
+from odflow.estimate.measurement_plan import Measurement, Plan, plan
 from odflow.estimate.moment_fit import MomentModel
 from odflow.estimate.moments import MomentPosterior
+from odflow.estimate.simulated_prior import SimulatedPrior
 from odflow.estimate.store import load
 from odflow.estimate.student_t import StudentTPosterior
 from odflow.lazy import from_torch
@@ -49,10 +52,14 @@ __all__ = [
     "Gravity",
     "InversionConfig",
     "KLProjection",
+    "LoadsAndHistory",
+    "Measurement",
     "MomentModel",
     "MomentPosterior",
+    "Plan",
     "Posterior",
     "Reconciliation",
+    "SimulatedPrior",
     "StackConfig",
     "StackedEstimator",
     "StudentTPosterior",
@@ -61,6 +68,7 @@ __all__ = [
     "choose",
     "load",
     "noise_level",
+    "plan",
     "reconcile",
     "whatif",
 ]

@@ -280,7 +280,7 @@ class BacktestedEstimator(HistoryEstimator, Posterior):
         seen = self._seen(observed)
         yield from calibrated_draws(
             lambda count: self._raw_draws(seen, observed, count, rng),
-            lambda p: np.minimum(self._calibrated(seen, observed, p), observed.most),
+            lambda p: self._calibrated(seen, observed, p).clip(observed.least, observed.most),
             n,
         )
 

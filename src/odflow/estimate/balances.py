@@ -149,7 +149,8 @@ def _deviation(observed: Observed, error: Floats) -> tuple[Floats, Floats]:
     """Values with gaps at 0, and their variance, with that of gaps out of proportion."""
     gap = np.isnan(observed.values)
     values = np.where(gap, 0.0, observed.values)
-    largest = values.max(axis=1, keepdims=True, initial=0.0) + 1e-300
+    largest = values.max(axis=1, keepdims=True, initial=0.0)
+    largest = np.where(largest > 0, largest, 1.0)  # at a time without any load
     deviation = np.maximum(np.where(gap, _UNMEASURED * largest, error * values), 1e-9 * error * largest)
     return values, deviation**2
 

@@ -87,7 +87,7 @@ class Estimator(ABC):
         NotFittedError
             If the estimator needs a history first.
         """
-        ready = self._ready(loads, routing)
+        ready = self._ready(loads, routing, known, known_error)
         run = ready._over_blocks(loads, routing, known, known_error, ready._solve)
         return as_demands(run, loads, routing, ready._attrs(loads))
 
@@ -97,7 +97,9 @@ class Estimator(ABC):
 
         save(self, path)
 
-    def _ready(self, loads: xr.DataArray, routing: Routing | RoutingEpochs) -> Self:
+    def _ready(
+        self, loads: xr.DataArray, routing: Routing | RoutingEpochs, known: xr.DataArray | None, known_error: float
+    ) -> Self:
         """The estimator to use on these loads: one that learns from loads may have to learn from these first."""
         return self
 
@@ -212,12 +214,10 @@ class Posterior(Estimator):
         -------
         DataArray (quantile, time, origin, destination), bit/s
         """
-        p = check_probabilities(probabilities)
-
-        ready = self._ready(loads, routing)
+        p, ready = check_probabilities(probabilities), self._ready(loads, routing, known, known_error)
 
         def solve(observed: Observed) -> Floats:
-            return np.minimum(ready._quantiles(observed, p), observed.most)
+            return ready._quantiles(observed, p).clip(observed.least, observed.most)
 
         values = ready._over_blocks(loads, routing, known, known_error, solve)
         return as_demands(values, loads, routing, ready._attrs(loads), quantile=p)
@@ -239,7 +239,7 @@ class Posterior(Estimator):
         DataArray (sample, time, origin, destination), bit/s
         """
         check_counts(n=n)
-        rng, ready = np.random.default_rng(seed), self._ready(loads, routing)
+        rng, ready = np.random.default_rng(seed), self._ready(loads, routing, known, known_error)
 
         def solve(observed: Observed) -> Floats:
             return np.stack(list(ready._draws(observed, n, rng)))

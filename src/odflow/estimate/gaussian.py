@@ -180,6 +180,10 @@ class GaussianPosterior(HistoryEstimator, Posterior):
         """Estimates and posterior variances of a block, shape (T, flows)."""
         return self._solve(observed), self._posterior_variance(observed)
 
+    def uncertainty(self, observed: Observed) -> tuple[Floats, Floats]:
+        """Mean and standard deviation of each demand before its loads are known, (flows,), for :func:`odflow.plan`."""
+        return self._mean(observed), np.sqrt(self._spread(observed).variance)
+
     def _quantiles(self, observed: Observed, p: Floats) -> Floats:
         x, variance = self._moments(observed)
         if self.calibration_ is None:

@@ -25,6 +25,7 @@ _FREEDOM, _ROUNDS = 4.0, 20  # of the Student-t that outliers are told by
 _PER_ROW = 2  # draws, to tell a whole scatter
 _MEDIAN = 0.6745  # of the absolute value of a standard normal variable
 _OUTLIER, _FAR = 0.1, 10.0  # weight; times the median traffic
+_CLIP = 5.0  # standard deviations
 _AGAIN = 2  # rounds of means without outliers
 _TRACE = 1e-6  # of the mean variance, on diagonals
 _LEAST = 0.5  # share of the time that a counter has to be there
@@ -44,6 +45,7 @@ class LoadMoments:
         Traffic of each snapshot over the mean.
     hours : float
         Of loads.
+    interval_s : float
     scale : float
         Mean traffic, bit/s.
     links : int array
@@ -62,6 +64,7 @@ class LoadMoments:
     observed: Observed
     level: Floats
     hours: float
+    interval_s: float
     scale: float
     links: Ints
     mean: Floats
@@ -93,8 +96,17 @@ class LoadMoments:
         matrix = csr_array(system.matrix[rows])
         hours = there.any(axis=1).sum() * interval_s / 3600
         return LoadMoments(
-            observed, level, hours, scale, links, mean[links] / scale, matrix, mean[rows] / scale, bands, Gram(matrix)
+            *(observed, level, hours, interval_s, scale, links, mean[links] / scale),
+            *(matrix, mean[rows] / scale, bands, Gram(matrix)),
         )
+
+    @property
+    def fluctuation(self) -> float:
+        """What the loads do beyond the common level, relative to their means; 0 where that is not known."""
+        whole = self.bands.get(len(HOURS))
+        if whole is None or not self.expected.sum() > 0:
+            return 0.0
+        return float(np.sqrt(np.maximum(whole.diagonal(), 0.0)).sum() / self.expected.sum())
 
     def usual(self) -> Observed:
         """The mean loads as a snapshot."""
@@ -102,6 +114,26 @@ class LoadMoments:
         values[self.links] = self.mean * self.scale
         error = self.observed.error if self.observed.error.ndim == 1 else self.observed.error.mean(axis=0)
         return Observed(self.observed.system, values[None], error, self.observed.time[:1])
+
+
+def access_correlations(part: LoadMoments, nodes: int) -> dict[int, Floats]:
+    """Correlations (nodes, nodes) of what enters at a node with what leaves at another, by band; 0 where not known.
+
+    Of what both do beyond the common level; far values count less.
+    """
+    values = part.observed.values
+    mean = np.zeros(values.shape[1])
+    mean[part.links] = part.mean
+    z = np.nan_to_num(values / part.scale - part.level[:, None] * mean)
+    z[:, mean <= 0] = 0.0
+    out = {}
+    for band, beyond in _bands(z, part.interval_s).items():
+        spread = np.median(np.abs(beyond), axis=0) / _MEDIAN
+        x = np.clip(beyond, -_CLIP * spread, _CLIP * spread)
+        x = np.column_stack([x / np.sqrt(np.maximum((x * x).sum(axis=0), np.finfo(float).tiny)), np.zeros(len(x))])
+        into, leaving = part.observed.system.access  # -1, the last column, where there is none
+        out[band] = x[:, into].T @ x[:, leaving]
+    return out
 
 
 def _mean(values: Floats, there: NDArray[np.bool_], some: NDArray[np.bool_]) -> Floats:

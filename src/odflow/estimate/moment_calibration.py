@@ -27,10 +27,11 @@ from odflow.estimate.observe import noise_like
 from odflow.modelfile import ModelFile, shipped_model, write_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from odflow.estimate.moments import MomentPosterior
     from odflow.estimate.worlds import World
 
     Floats = NDArray[np.float64]
@@ -47,7 +48,7 @@ class Trial:
 
     Parameters
     ----------
-    signs : array, shape (4,)
+    signs : array
         See :func:`signs`.
     truth, estimate, spread : array, shape (T, flows)
     mean : array, shape (flows,)
@@ -61,34 +62,36 @@ class Trial:
     mean: Floats
 
 
-def signs(change: float, hours: float, nodes: int) -> Floats:
-    """What tells how far off estimates will be: how far loads have moved the mean from gravity, and how many there are.
+def signs(distances: Sequence[float], hours: float, nodes: int) -> Floats:
+    """What tells how far off estimates will be, for a regression.
 
     Parameters
     ----------
-    change : float
-        Sum of absolute differences over the traffic.
+    distances : sequence of float
+        Between what the loads say and gravity, between ways to read them, and how the loads go up and down; over the
+        traffic.
     hours : float
+        Of loads.
     nodes : int
     """
-    return np.array([1.0, np.log(change + 0.02), np.log(hours), np.log(nodes)])
+    return np.array([1.0, *np.log(np.asarray(distances) + 0.02), np.log(hours), np.log(nodes)])
 
 
-def calibration_of(mean: Floats) -> Calibration:
-    """That of flows of these means, (flows,)."""
-    numbers = _numbers()
+def calibration_of(mean: Floats, numbers: Mapping[str, Floats]) -> Calibration:
+    """That of flows of these means, (flows,), by a :func:`table`."""
     return Calibration(
         _groups(mean), floors(mean), np.ones(len(mean)), numbers["least"], numbers["places"], numbers["errors"]
     )
 
 
-def surprise_of(seen: Floats) -> float:
-    """Logarithm of the error to expect, over traffic, from signs (4,)."""
-    return float(_numbers()["weights"] @ seen)
+def surprise_of(seen: Floats, numbers: Mapping[str, Floats]) -> float:
+    """Logarithm of the error to expect, over traffic, from signs."""
+    return float(numbers["weights"] @ seen)
 
 
 @cache
-def _numbers() -> dict[str, NDArray[np.float64]]:
+def shipped_table() -> dict[str, Floats]:
+    """The table of :class:`MomentPosterior`."""
     return {name: value.astype(float) for name, value in shipped_model("odflow.estimate", _FILE).tensors.items()}
 
 
@@ -98,23 +101,14 @@ def _groups(mean: Floats) -> NDArray[np.int64]:
     return np.asarray(ranks * _GROUPS // len(mean))
 
 
-def trials(worlds: int, seed: int = 0) -> Iterator[Trial]:
-    """Estimates of simulated networks from hours to two weeks of their loads."""
-    from odflow.estimate.worlds import varied_worlds
-
-    for k, world in enumerate(varied_worlds(worlds, seed)):
-        yield _trial(world, np.random.default_rng([seed, k]))
-
-
-def _trial(world: World, rng: np.random.Generator) -> Trial:
-    from odflow.estimate.moments import MomentPosterior
-
+def trial(world: World, estimator: MomentPosterior, rng: np.random.Generator) -> Trial:
+    """Estimates of a simulated network from half an hour to two weeks of its loads."""
     interval = float(world.demands.attrs["interval_s"])
     count = min(max(1, int(np.exp(rng.uniform(*np.log(_HOURS))) * 3600 / interval)), len(world.demands))
     start = int(rng.integers(len(world.demands) - count + 1))
     demands = world.demands[start : start + count]
     loads = noise_like(world.routing.loads(demands), world.noise, rng)
-    estimator = MomentPosterior(noise=world.noise).fit(loads=loads, routing=world.routing)
+    estimator.fit(loads=loads, routing=world.routing)
     some = np.unique(np.linspace(0, count - 1, _SNAPSHOTS).astype(int))
     truth = labels.flat(demands[some], world.routing.nodes)
     estimate, spread = estimator.raw(loads[some], world.routing)
@@ -123,7 +117,7 @@ def _trial(world: World, rng: np.random.Generator) -> Trial:
 
 
 def table(tried: list[Trial]) -> dict[str, NDArray[np.float64]]:
-    """What :func:`calibration_of` reads."""
+    """What :func:`calibration_of` and :func:`surprise_of` read."""
     error = [np.log(np.abs(one.estimate - one.truth).sum() / one.truth.sum()) for one in tried]
     seen = np.array([one.signs for one in tried])
     weights = np.linalg.lstsq(seen, np.array(error), rcond=None)[0]
@@ -148,10 +142,13 @@ def _errors(one: Trial, group: int) -> tuple[Floats, Floats]:
 
 
 def make(path: Path, worlds: int = WORLDS, seed: int = 0) -> None:
-    """Make the file that comes with odflow; one core takes some ten minutes."""
+    """Make the file that comes with odflow; one core takes some five minutes."""
+    from odflow.estimate.moments import MomentPosterior
+    from odflow.estimate.worlds import varied_worlds
+
     tried = []
-    for one in trials(worlds, seed):
-        tried.append(one)
+    for k, world in enumerate(varied_worlds(worlds, seed)):
+        tried.append(trial(world, MomentPosterior(noise=world.noise), np.random.default_rng([seed, k])))
         print(f"\r{len(tried)} of {worlds} worlds", end="", file=sys.stderr, flush=True)
     about = {"made_by": {"worlds": worlds, "seed": seed, "trials": len(tried)}}
     write_model(path, ModelFile("MomentCalibration", about, table(tried)))

@@ -207,7 +207,7 @@ class _Search:
             inverse = np.linalg.inv(M)
             explained = inverse @ S
             value += worth / 2 * (np.linalg.slogdet(M)[1] + np.trace(explained))
-            G = worth / 2 * (inverse - explained @ inverse)
+            G = np.asarray(worth / 2 * (inverse - explained @ inverse), dtype=np.float64)
             by_own = part.gram.quadratic(G[None])[0] * variance
             by_u[band] += by_own
             by_mean += self.model.power * by_own

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from odflow.estimate.calibration import calibrated_draws
 from odflow.estimate.checks import check_counts, check_noise, check_shares
 from odflow.estimate.load_moments import LoadMoments, level_of
 from odflow.estimate.meet import meet_loads
-from odflow.estimate.moment_calibration import calibration_of, signs, surprise_of
+from odflow.estimate.moment_calibration import calibration_of, shipped_table, signs, surprise_of
 from odflow.estimate.moment_fit import MomentFit, MomentModel, fit_moments
 from odflow.estimate.observe import Observed, observe
 from odflow.estimate.priors import Spread, gravity_prior
@@ -96,12 +96,15 @@ class MomentPosterior(HistoryEstimator, Posterior):
         routing: Routing | RoutingEpochs | None = None,
         *,
         loads: xr.DataArray | None = None,
+        known: xr.DataArray | None = None,
+        known_error: float = 0.0,
     ) -> Self:
         """Learn the mean TM from loads, dims (time, link), bit/s, NaN = not measured.
 
         A few hours are enough to begin with, a week tells more; of less than eight intervals under a routing it learns
         the mean alone, by gravity. Intervals are to be of one length; gaps are allowed.
-        Without loads it forgets what it knew.
+        Demands that are `known`, as in :meth:`estimate`, are learnt from as loads are. Without loads it forgets what it
+        knew.
 
         Raises
         ------
@@ -119,22 +122,31 @@ class MomentPosterior(HistoryEstimator, Posterior):
             raise UsageError(
                 "MomentPosterior learns from link loads and their routing: fit(loads=loads, routing=routing)"
             )
-        interval = float(labels.check_loads(loads).attrs["interval_s"])
-        parts, priors = [], []
-        for _, whole in observe(loads, routing, noise=self.noise):
-            part = LoadMoments.of(consistent(whole, None)[0] if self.screen else whole, interval)
-            parts.append(part)
-            priors.append(self._prior(part))
+        looked = self.parts(loads, routing, known, known_error)
+        parts, priors = zip(*looked, strict=True)
         # parts have scales of their own, for the traffic of all flows is not known when counters are missing
         counts = np.array([len(part.level) for part in parts], dtype=float)
         prior = counts @ np.array(priors) / counts.sum()
-        known = self.nodes_ == tuple(routing.nodes)
-        self.fit_ = fit_moments(parts, prior, len(routing.nodes), self.model, self.fit_ if known else None)
+        start = self.fit_ if self.nodes_ == tuple(routing.nodes) else None
+        shares, distances = self._learn(parts, priors, prior, len(routing.nodes), start)
         scale = float(counts @ [part.scale for part in parts] / counts.sum())
-        self._remember_mean(self.fit_.mean * scale, routing.nodes)
-        change = float(np.abs(self.fit_.mean - prior).sum() / max(prior.sum(), np.finfo(float).tiny))
-        self.signs_ = signs(change, sum(part.hours for part in parts), len(routing.nodes))
+        self._remember_mean(shares * scale, routing.nodes)
+        self.signs_ = signs(distances, sum(part.hours for part in parts), len(routing.nodes))
         return self
+
+    def parts(
+        self,
+        loads: xr.DataArray,
+        routing: Routing | RoutingEpochs,
+        known: xr.DataArray | None = None,
+        known_error: float = 0.0,
+    ) -> list[tuple[LoadMoments, Floats]]:
+        """Moments of loads and gravity that meets their means, in shares of the traffic, of each routing."""
+        interval, out = float(labels.check_loads(loads).attrs["interval_s"]), []
+        for _, whole in observe(loads, routing, noise=self.noise, known=known, known_error=known_error):
+            part = LoadMoments.of(consistent(whole, None)[0] if self.screen else whole, interval)
+            out.append((part, self._prior(part)))
+        return out
 
     @property
     def expected_error(self) -> float:
@@ -147,7 +159,12 @@ class MomentPosterior(HistoryEstimator, Posterior):
         """
         if self.signs_ is None:
             raise NotFittedError("MomentPosterior has learnt nothing yet; call fit(loads=loads, routing=routing)")
-        return float(np.exp(surprise_of(self.signs_)))
+        return float(np.exp(surprise_of(self.signs_, self._table())))
+
+    def uncertainty(self, observed: Observed) -> tuple[Floats, Floats]:
+        """Mean and standard deviation of each demand before its loads are known, (flows,), for :func:`odflow.plan`."""
+        mean = self._mean(observed)
+        return mean, mean
 
     def raw(self, loads: xr.DataArray, routing: Routing | RoutingEpochs) -> tuple[Floats, Floats]:
         """Estimates and standard deviations, (T, flows), as they are before they are calibrated."""
@@ -166,11 +183,17 @@ class MomentPosterior(HistoryEstimator, Posterior):
         """
         if self.fit_ is None:
             raise NotFittedError("there is nothing to save yet: call fit(loads=loads, routing=routing) first")
-        parameters = {f.name: getattr(self, f.name) for f in fields(self) if f.init and f.name != "model"}
-        header = {"parameters": parameters, "model": asdict(self.model), "nodes": self.nodes_}
+        header = {"parameters": self._parameters(), "model": asdict(self.model), "nodes": self.nodes_}
+        write_model(path, ModelFile(type(self).__name__, header, self._numbers()))
+
+    def _parameters(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.init and f.name != "model"}
+
+    def _numbers(self) -> dict[str, Floats]:
+        assert self.fit_ is not None
+        assert self.signs_ is not None
         tensors = {f.name: getattr(self.fit_, f.name) for f in fields(self.fit_)}
-        tensors |= {"bit_s": self._fitted_mean(), "signs": self.signs_}
-        write_model(path, ModelFile(type(self).__name__, header, tensors))
+        return tensors | {"bit_s": self._fitted_mean(), "signs": self.signs_}
 
     @classmethod
     def restore(cls, model: ModelFile) -> Self:
@@ -191,15 +214,32 @@ class MomentPosterior(HistoryEstimator, Posterior):
             raise OdflowError("mean and nodes do not fit each other")
         return estimator
 
-    def _ready(self, loads: xr.DataArray, routing: Routing | RoutingEpochs) -> Self:
-        return self if self.mean_ is not None else replace(self).fit(routing=routing, loads=loads)
+    def _learn(
+        self,
+        parts: Sequence[LoadMoments],
+        priors: Sequence[Floats],
+        prior: Floats,
+        nodes: int,
+        start: MomentFit | None,
+    ) -> tuple[Floats, tuple[float, ...]]:
+        """The mean TM in shares of the traffic, (flows,), and what tells how far off it is.
+
+        Also keeps the fit to begin from when fitted again.
+        """
+        self.fit_ = fit_moments(parts, prior, nodes, self.model, start)
+        return self.fit_.mean, (apart(self.fit_.mean, prior),)
+
+    def _ready(
+        self, loads: xr.DataArray, routing: Routing | RoutingEpochs, known: xr.DataArray | None, known_error: float
+    ) -> Self:
+        if self.mean_ is not None:
+            return self
+        return replace(self).fit(routing=routing, loads=loads, known=known, known_error=known_error)
 
     def _prior(self, part: LoadMoments) -> Floats:
         """Gravity that meets the mean loads, in shares."""
         mean = part.usual()
-        prior = gravity_prior(mean)
-        if self.no_self_traffic:
-            prior[:, :: len(mean.system.routing.nodes) + 1] = 0.0
+        prior = self._without_self(gravity_prior(mean))
         met = meet_loads(mean, prior * mean.system.carried, self.sweeps)
         return np.asarray(met[0] / part.scale)
 
@@ -210,8 +250,13 @@ class MomentPosterior(HistoryEstimator, Posterior):
     def _quantiles(self, observed: Observed, p: Floats) -> Floats:
         assert self.signs_ is not None
         estimate, spread = self._moments(observed)
-        surprise = np.full(len(observed), surprise_of(self.signs_))
-        return self._without_self(calibration_of(self._mean(observed)).quantiles(estimate, spread, surprise, p))
+        table = self._table()
+        surprise = np.full(len(observed), surprise_of(self.signs_, table))
+        return self._without_self(calibration_of(self._mean(observed), table).quantiles(estimate, spread, surprise, p))
+
+    def _table(self) -> Mapping[str, Floats]:
+        """What is known of errors on simulated networks."""
+        return shipped_table()
 
     def _moments(self, observed: Observed) -> tuple[Floats, Floats]:
         """Estimates and standard deviations, as they are before they are calibrated."""
@@ -224,7 +269,7 @@ class MomentPosterior(HistoryEstimator, Posterior):
         base, level = self._base(observed)
         yield from calibrated_draws(
             lambda count: base._unfinished_draws(_over(observed, level), count, rng),
-            lambda p: np.minimum(self._quantiles(observed, p), observed.most),
+            lambda p: self._quantiles(observed, p).clip(observed.least, observed.most),
             n,
         )
 
@@ -232,9 +277,15 @@ class MomentPosterior(HistoryEstimator, Posterior):
         base, level = self._base(observed)
         return self._without_self(base._finish_draws(draws / level, _over(observed, level)) * level)
 
+    def _variance(self, mean: Floats, observed: Observed) -> Floats:
+        """Of each demand about its mean, (flows,), (bit/s)^2."""
+        typical = max(float(mean.mean()), _LEAST)
+        return np.asarray(self.dispersion * typical**2 * np.maximum(mean / typical, _LEAST) ** self.power)
+
     def _without_self(self, x: Floats) -> Floats:
+        """No traffic of nodes to themselves, if that is so; in place."""
         if self.no_self_traffic:
-            x[..., :: len(self.nodes_) + 1] = 0.0
+            x[..., :: round(x.shape[-1] ** 0.5) + 1] = 0.0
         return x
 
     def _base(self, observed: Observed) -> tuple[StudentTPosterior, Floats]:
@@ -248,10 +299,13 @@ class MomentPosterior(HistoryEstimator, Posterior):
             no_self_traffic=self.no_self_traffic,
         )
         base._remember_mean(mean, observed.system.routing.nodes)
-        typical = max(float(mean.mean()), _LEAST)
-        own = self.dispersion * typical**2 * np.maximum(mean / typical, _LEAST) ** self.power
-        base.spread_ = Spread(np.zeros((len(mean), 1)), own)
+        base.spread_ = Spread(np.zeros((len(mean), 1)), self._variance(mean, observed))
         return base, level_of(observed, observed.system.matrix @ mean)[:, None]
+
+
+def apart(x: Floats, other: Floats) -> float:
+    """Sum of absolute differences over traffic."""
+    return float(np.abs(x - other).sum() / max(other.sum(), np.finfo(float).tiny))
 
 
 @dataclass(kw_only=True, eq=False)

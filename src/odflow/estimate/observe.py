@@ -166,6 +166,15 @@ class Observed:
             out[:, columns] = np.minimum(out[:, columns], ceiling[:, rows] / share)
         return out
 
+    @cached_property
+    def least(self) -> Floats:
+        """What flows cannot be below, (T, flows), bit/s: the known demands, with room for their noise."""
+        out = np.zeros((len(self), self.system.matrix.shape[1]))
+        links = len(self.system.routing.links)
+        floor = np.maximum(self.values * (1 - _SURELY * self.error), 0.0)
+        out[:, self.system.known] = np.nan_to_num(floor[:, links:])
+        return out
+
     def span(self, span: slice) -> Observed:
         """The measurements of some of the times."""
         error = self.error if self.error.ndim == 1 else self.error[span]

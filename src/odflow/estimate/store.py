@@ -18,6 +18,7 @@ from odflow.estimate.gravity import Gravity, Tomogravity
 from odflow.estimate.kl import KLProjection
 from odflow.estimate.moments import MomentPosterior
 from odflow.estimate.priors import Spread
+from odflow.estimate.simulated_prior import SimulatedPrior
 from odflow.estimate.student_t import StudentTPosterior
 from odflow.generate import KINDS as _GENERATORS
 from odflow.generate import load_generator
@@ -126,8 +127,9 @@ def _restored(model: ModelFile) -> Any:
         import odflow.estimate
 
         return getattr(odflow.estimate, model.kind).restore(model)
-    if model.kind == MomentPosterior.__name__:
-        return MomentPosterior.restore(model)
+    for kind in (MomentPosterior, SimulatedPrior):
+        if model.kind == kind.__name__:
+            return kind.restore(model)
     if model.kind in _GENERATIVE:
         from odflow.estimate.generative import restore
 

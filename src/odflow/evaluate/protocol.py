@@ -15,6 +15,7 @@ from odflow.estimate import (
     Gravity,
     KLProjection,
     MomentPosterior,
+    SimulatedPrior,
     StudentTPosterior,
     Tomogravity,
 )
@@ -41,6 +42,7 @@ METHODS = (
     "tomogravity",
     "gravity+kl",
     "moments",
+    "simulated-prior",
     "mean+kl",
     "last-week",
     "last-week+kl",
@@ -124,6 +126,9 @@ def method_named(name: str, noise: float, seed: int = 0) -> Method:
         case "moments":
             words = "mean TM from how the loads given vary together, Student-t posterior about it; no history"
             return Method(name, words, MomentPosterior(noise=noise), "nothing")
+        case "simulated-prior":
+            words = "the same, means by networks that have learnt on simulated networks what to make of the loads"
+            return Method(name, words, SimulatedPrior(noise=noise), "nothing")
         case "mean+kl":
             words = "mean TM of the whole history, KL projection"
             return Method(name, words, _mean_kl(noise))

@@ -68,11 +68,20 @@ def _length(edge: dict[str, Any], metric: str) -> float:
     return max(float(edge["dist"]), SHORTEST) if metric == "distance" else 1.0
 
 
-def _load(key: str) -> dict[str, Any]:
+def topohub_keys() -> list[str]:
+    """All keys of topohub, sorted."""
+    return sorted(_files())
+
+
+def _files() -> dict[str, Path]:
     import topohub
 
     folder = Path(topohub.__file__).parent / "data"
-    files = {file.relative_to(folder).with_suffix("").as_posix(): file for file in folder.rglob("*.json")}
+    return {file.relative_to(folder).with_suffix("").as_posix(): file for file in folder.rglob("*.json")}
+
+
+def _load(key: str) -> dict[str, Any]:
+    files = _files()
     if key not in files:
         raise NetworkError(f"topohub has no '{key}'; {_advice(key, sorted(files))}")
     graph: dict[str, Any] = json.loads(files[key].read_text(encoding="utf-8"))

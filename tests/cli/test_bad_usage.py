@@ -15,8 +15,8 @@ OPTIONS = {
     "--history history.nc --quantiles .9,.1": "quantiles are [0.9, 0.1], expected increasing values",
     "--history history.nc --quantiles abc": "Invalid value for --quantiles: 'abc' is not a number",
     "--history history.nc --quantiles ,": "Invalid value for --quantiles: it is empty",
-    "--quantiles .5": "only --method moments, gaussian, student-t, stacked, diffusion-posterior, "
-    "stacked-pretrained, diffusion-pretrained give quantiles",
+    "--method kl --quantiles .5": "only --method moments, simulated-prior, gaussian, student-t, loads-and-history, "
+    "stacked, diffusion-posterior, stacked-pretrained, diffusion-pretrained give quantiles",
     "--method nope": 'Invalid value "nope" for --method. Choose from: "auto", "gravity"',
     "--method gaussian": "--method gaussian learns from past traffic matrices; give --history",
     "--method gravity --history history.nc": "--method gravity uses no history; leave --history out",

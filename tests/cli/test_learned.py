@@ -378,7 +378,7 @@ BAD_ESTIMATES = {
     "--model vae.safetensors --quantiles .5": "a VAETME gives no quantiles",
     "--model model.safetensors --own": "a GaussianPosterior holds no generator; leave --own out",
     "--own": "--own is for estimates of generators; use --method ddpm-tme, vae-tme, wgan-tme or --model",
-    "--history history.nc --method wgan-tme --quantiles .5": "only --method moments, gaussian, student-t, stacked",
+    "--history history.nc --method wgan-tme --quantiles .5": "only --method moments, simulated-prior, gaussian",
     "--history history.nc --method wgan-tme --noise -1": "noise is -1, expected 0 or more",
     "--history history.nc --method wgan-tme --known-error -1": "known_error",
     "--history other.nc --method wgan-tme": "past demands",

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
 
 import odflow as of
 from benchmarks.loads_rivals import RIVALS, MeanThenKL
@@ -351,8 +350,8 @@ def length_figure(found: dict[str, dict[str, list[float]]]) -> Figure:
             axes.plot(HOURS, errors, "o-", color=colors[method], markersize=4, label=method)
         axes.set_xscale("log")
         axes.set_xticks(HOURS, [f"{hours:g} h" if hours < 24 else f"{hours / 24:g} d" for hours in HOURS], minor=False)
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.1 * max(map(max, by_method.values())))
+        axes.minorticks_off()
         axes.set_title(NETWORKS[name], loc="left", fontsize=10)
         axes.set_xlabel("loads to learn from")
         axes.set_ylabel("TRE")

@@ -226,7 +226,7 @@ def test_list_and_wrong_names(ran, toy, folder, capsys):
     with pytest.raises(UsageError, match="--out"):
         Settings(smoke=True)
     assert entry.main(["nonsense"]) == 2
-    names = "estimation, speed, failures, diffusion, forecast, realism, germany50, reweighting"
+    names = "estimation, speed, failures, loads-only, diffusion, forecast, realism, germany50, reweighting"
     assert f"there are {names}" in capsys.readouterr().err
 
 

@@ -14,7 +14,7 @@ from odflow.named import BACKTESTED, PRETRAINED, backtested
 if TYPE_CHECKING:
     import xarray as xr
 
-    from odflow.estimate import Choice, MomentPosterior
+    from odflow.estimate import Choice, LoadsAndHistory, MomentPosterior
     from odflow.estimate.base import Estimator
 
 Method = Literal[
@@ -37,6 +37,7 @@ Method = Literal[
 ]
 AUTO = "auto"
 FROM_LOADS = {"moments": "MomentPosterior", "simulated-prior": "SimulatedPrior"}
+LEARNS_FROM_LOADS = {**FROM_LOADS, "loads-and-history": "LoadsAndHistory"}
 WITHOUT_HISTORY, LARGE = "simulated-prior", 120  # up to so many nodes; beyond, kl from gravity
 POSTERIORS = ("gaussian", "student-t", "loads-and-history", *BACKTESTED, *PRETRAINED)
 LEARNED = {"ddpm-tme": "DDPMTME", "vae-tme": "VAETME", "wgan-tme": "WGANTME"}
@@ -94,11 +95,9 @@ def prepared(
         return choice.estimator, choice.errors
     if method is None and model is None and len(routing.nodes) <= LARGE:
         method = WITHOUT_HISTORY
-    if method in FROM_LOADS:
-        kind = FROM_LOADS[method]
-        return _from_loads(kind, loads, routing, noise or 0.0, console, known, known_error), {}
-    if method == "loads-and-history" and history is not None:
-        return _from_both(history, loads, routing, noise or 0.0, console, known, known_error), {}
+    if method in LEARNS_FROM_LOADS:
+        kind = LEARNS_FROM_LOADS[method]
+        return _from_loads(kind, history, loads, routing, noise or 0.0, console, known, known_error), {}
     return _fitted(model, method, noise, history, routing, console), {}
 
 
@@ -117,6 +116,7 @@ def settled_noise(noise: float | None, model: Path | None, loads: xr.DataArray, 
 
 def _from_loads(
     kind: str,
+    history: xr.DataArray | None,
     loads: xr.DataArray,
     routing: Any,
     noise: float,
@@ -124,30 +124,12 @@ def _from_loads(
     known: xr.DataArray | None,
     known_error: float,
 ) -> Estimator:
-    """An estimator that needs no history, fitted to the loads."""
+    """An estimator fitted to the loads it is to estimate, and to a history if it takes one."""
     import odflow as of
 
-    fresh: MomentPosterior = getattr(of, kind)(noise=noise)
+    fresh: MomentPosterior | LoadsAndHistory = getattr(of, kind)(noise=noise)
     with console.steps() as step:
-        step("learning from how the loads vary together")
-        return fresh.fit(loads=loads, routing=routing, known=known, known_error=known_error)
-
-
-def _from_both(
-    history: xr.DataArray,
-    loads: xr.DataArray,
-    routing: Any,
-    noise: float,
-    console: Console,
-    known: xr.DataArray | None,
-    known_error: float,
-) -> Estimator:
-    """An old history and the loads."""
-    import odflow as of
-
-    with console.steps() as step:
-        step("learning from the history and from how the loads vary together")
-        fresh = of.LoadsAndHistory(noise=noise)
+        step(f"learning from {'' if history is None else 'the history and from '}how the loads vary together")
         return fresh.fit(history, routing, loads=loads, known=known, known_error=known_error)
 
 

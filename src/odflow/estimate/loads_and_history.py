@@ -16,7 +16,8 @@ from odflow.estimate.calibration import calibrated_draws
 from odflow.estimate.checks import check_counts
 from odflow.estimate.choice import choose
 from odflow.estimate.meet import meet_loads
-from odflow.estimate.moment_calibration import calibration_of
+from odflow.estimate.moment_calibration import calibration_of, some_of
+from odflow.estimate.moments import apart
 from odflow.estimate.observe import observe
 from odflow.estimate.simulated_prior import SimulatedPrior
 from odflow.estimate.student_t import StudentTPosterior
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_SNAPSHOTS = 24  # to see how far both are apart
 _LEAST = 0.1  # error of the history at least, relative to that of the loads alone
 _TRACE = 1e-9  # of the mean flow
 _STUDENT = "student-t"
@@ -147,14 +147,14 @@ class LoadsAndHistory(HistoryEstimator, Posterior):
         checked = labels.check_loads(loads)
         self.now_ = SimulatedPrior(noise=self.noise, screen=self.screen, no_self_traffic=self.no_self_traffic)
         self.now_.fit(loads=checked, routing=routing, known=known, known_error=known_error)
-        apart = []
+        distances = []
         for _, observed in observe(checked, routing, noise=self.noise, known=known, known_error=known_error):
             there = np.flatnonzero(np.isfinite(observed.values).any(axis=1))
-            for k in there[np.unique(np.linspace(0, len(there) - 1, _SNAPSHOTS).astype(int))] if len(there) else ():
+            for k in there[some_of(len(there))]:
                 one = observed.span(slice(k, k + 1))
                 x, other = self.past_._solve(one), self.now_._solve(one)
-                apart.append(np.abs(x - other).sum() / max(other.sum(), np.finfo(float).tiny))
-        distance = float(np.mean(np.square(apart or [0.0])))
+                distances.append(apart(x, other))
+        distance = float(np.mean(np.square(distances or [0.0])))
         past, own = self._tried(observed.system.routing, labels.as_times(checked["time"].values)[0])
         own = own or self.now_.expected_error
         by_distance = np.sqrt(max(distance - own**2, _LEAST * own**2))
@@ -176,10 +176,9 @@ class LoadsAndHistory(HistoryEstimator, Posterior):
         loads = routing.loads(week)
         alone = SimulatedPrior(noise=self.noise, no_self_traffic=self.no_self_traffic)
         alone.fit(loads=loads, routing=routing)
-        some = np.unique(np.linspace(0, len(week) - 1, _SNAPSHOTS).astype(int))
+        some = some_of(len(week))
         sent, estimate = (labels.flat(x, routing.nodes) for x in (week[some], alone.estimate(loads[some], routing)))
-        own = np.abs(estimate - sent).sum() / max(sent.sum(), np.finfo(float).tiny)
-        return found.errors.get(_STUDENT, 0.0), float(own)
+        return found.errors.get(_STUDENT, 0.0), apart(estimate, sent)
 
     def _solve(self, observed: Observed) -> Floats:
         past, now = self._both()

@@ -101,6 +101,11 @@ def _groups(mean: Floats) -> NDArray[np.int64]:
     return np.asarray(ranks * _GROUPS // len(mean))
 
 
+def some_of(count: int) -> NDArray[np.int64]:
+    """Places of some snapshots among so many, from the first to the last."""
+    return np.unique(np.linspace(0, count - 1, _SNAPSHOTS).astype(np.int64)) if count else np.empty(0, dtype=np.int64)
+
+
 def trial(world: World, estimator: MomentPosterior, rng: np.random.Generator) -> Trial:
     """Estimates of a simulated network from half an hour to two weeks of its loads."""
     interval = float(world.demands.attrs["interval_s"])
@@ -109,7 +114,7 @@ def trial(world: World, estimator: MomentPosterior, rng: np.random.Generator) ->
     demands = world.demands[start : start + count]
     loads = noise_like(world.routing.loads(demands), world.noise, rng)
     estimator.fit(loads=loads, routing=world.routing)
-    some = np.unique(np.linspace(0, count - 1, _SNAPSHOTS).astype(int))
+    some = some_of(count)
     truth = labels.flat(demands[some], world.routing.nodes)
     estimate, spread = estimator.raw(loads[some], world.routing)
     assert estimator.signs_ is not None

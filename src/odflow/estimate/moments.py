@@ -277,7 +277,7 @@ class MomentPosterior(HistoryEstimator, Posterior):
         base, level = self._base(observed)
         return self._without_self(base._finish_draws(draws / level, _over(observed, level)) * level)
 
-    def _variance(self, mean: Floats, observed: Observed) -> Floats:
+    def _variance(self, mean: Floats) -> Floats:
         """Of each demand about its mean, (flows,), (bit/s)^2."""
         typical = max(float(mean.mean()), _LEAST)
         return np.asarray(self.dispersion * typical**2 * np.maximum(mean / typical, _LEAST) ** self.power)
@@ -299,7 +299,7 @@ class MomentPosterior(HistoryEstimator, Posterior):
             no_self_traffic=self.no_self_traffic,
         )
         base._remember_mean(mean, observed.system.routing.nodes)
-        base.spread_ = Spread(np.zeros((len(mean), 1)), self._variance(mean, observed))
+        base.spread_ = Spread(np.zeros((len(mean), 1)), self._variance(mean))
         return base, level_of(observed, observed.system.matrix @ mean)[:, None]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from odflow.estimate.measurement_plan import Uncertainty, usual_of
+from odflow.estimate.moment_calibration import some_of
 from odflow.estimate.observe import observe
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_SNAPSHOTS = 24
 _LEVELS = (0.05, 0.5, 0.95)
 _FACTOR = 2.0  # that a demand is known to
 _LARGEST = 300  # demands among which pairs are looked for
@@ -68,7 +68,7 @@ def sureness(
     count : int
         Of pairs of demands to name.
     """
-    some = np.unique(np.linspace(0, len(loads) - 1, _SNAPSHOTS).astype(int))
+    some = some_of(len(loads))
     low, middle, high = (
         estimator.quantiles(loads[some], routing, _LEVELS, known=known, known_error=known_error)
         .mean("time")

@@ -31,6 +31,7 @@ _AT_ONCE = 64  # windows in a forecast
 _SERIES = 20_000  # series in them at most
 _TRIED = 500  # origins that simple forecasts are tried on
 _HELD_OUT = 6  # one origin of so many, the last ones, to stop early by
+_HELD_SERIES = 20_000  # series of the held out origins looked at, about, each time
 
 
 class ForecastTask:
@@ -110,7 +111,7 @@ class NetworkForecaster(Forecaster):
         Of a :class:`~odflow.forecast.inputs.Shape` to a network: ``lambda shape: MSTNet(shape, config)``.
     config : MSTNetConfig
         Windows, quantiles, loss weights and training; the rest is the network's own affair. With ``patience`` the last
-        sixth of the origins is held out to stop early by.
+        sixth of the origins is held out to stop early by; of many, evenly spread ones.
 
     Attributes
     ----------
@@ -162,6 +163,7 @@ class NetworkForecaster(Forecaster):
             raise DataError(f"{steps} intervals are too few to learn from")
         held = len(origins) // _HELD_OUT if config.patience else 0
         kept, later = origins[: len(origins) - held], origins[len(origins) - held :]
+        later = later[:: max(1, held * windows.values[0].numel() // _HELD_SERIES)]
         importance = loss_weights(windows, origins[:: max(1, len(origins) // _TRIED)], self.scale_)
         task = ForecastTask(self.network_, windows, importance, self.geometry_, config, steps - held)
         self.trained_ = self._fitted(task, kept, later if held else None)

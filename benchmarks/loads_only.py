@@ -64,8 +64,9 @@ TRE, and 90 % intervals: share of the traffic (and, in the fifths of the flows b
 Where a table says nothing else it has one TM of each hour. Three seeds (0 to 2) where anything is random, their mean.
 """
 STALE = """The last weeks of the training part with a history that ends 1, 2, 4 and 8 weeks before them: by the
-history, by the loads alone, and by `loads-and-history`, which weighs both by their errors inside the history and by
-how far they are apart:"""
+history (by `student-t`, and by the method that is best in back-tests inside it), by the loads alone, and by
+`loads-and-history`, which weighs what is best and the loads by their errors inside the history and by how far they are
+apart. That is what `odflow estimate` does with a history of this age:"""
 
 
 def methods() -> dict[str, Estimator]:
@@ -263,16 +264,19 @@ def stale(name: str) -> str:
             say(f"{name}: history {age} weeks old, week {k}")
             loads, truth = data.routing.loads(week), some(week)
             at = loads.sel(time=truth["time"])
-            old = of.StudentTPosterior().fit(past)
             both = of.LoadsAndHistory().fit(past, data.routing, loads=loads)
             assert both.now_ is not None
-            estimates = [one.estimate(at, data.routing) for one in (old, both.now_, both)]
-            found.append([*(float(tre(truth, one).mean()) for one in estimates), both.weight_])
-        mean, apart = np.mean(found, axis=0), [row[2] - min(row[:2]) for row in found]
-        cells = [f"{value:.3f}" for value in mean]
-        rows.append([f"{age} weeks", str(len(found)), *cells[:3], f"{max(apart):+.3f}", cells[3]])
-    heads = ["age of the history", "weeks", "student-t", OURS, "loads-and-history"]
-    return markdown_table([*heads, "most it loses to the better one", "weight of the history"], rows)
+            assert both.choice_ is not None
+            old = of.StudentTPosterior().fit(past)
+            estimates = [one.estimate(at, data.routing) for one in (old, both.choice_.estimator, both.now_, both)]
+            errors = [float(tre(truth, one).mean()) for one in estimates]
+            found.append([*errors, both.weight_, both.expected_error, covered(both, truth, loads, data.routing)])
+        mean, loss = np.mean(found, axis=0), [row[3] - min(row[1:3]) for row in found]
+        numbers = (*(f"{value:.3f}" for value in mean[:4]), f"{max(loss):+.3f}", *(f"{v:.3f}" for v in mean[4:6]))
+        rows.append([f"{age} weeks", str(len(found)), *numbers, f"{mean[6]:.0%}"])
+    heads = ["age of the history", "weeks", "student-t", "best on the history", OURS, "loads-and-history"]
+    more = ["most it loses to the better one", "weight of the history", "expected", "90 %: by traffic"]
+    return markdown_table([*heads, *more], rows)
 
 
 def made_up() -> tuple[str, str]:

@@ -136,14 +136,33 @@ def test_an_old_history_and_the_loads(odflow, files, diamond_routing, traffic):
     ran = run_estimate(odflow, files, "--history", files / "history.nc", "--method", "loads-and-history")
     assert (ran.code, ran.err) == (0, "")
     loads = read_loads(files / "loads.nc")
-    expected = of.LoadsAndHistory().fit(traffic[:84]).estimate(loads, diamond_routing)
+    model = of.LoadsAndHistory().fit(traffic[:84], diamond_routing, loads=loads)
+    expected = model.estimate(loads, diamond_routing)
     np.testing.assert_allclose(read_demands(files / "x.nc"), expected, rtol=1e-9, atol=1e-3)
     assert "LoadsAndHistory, with history until 2026-01-12 00:00" in ran.out
+    shares = ", ".join(f"{100 * share:.1f} % {name}" for name, share in model.shares.items())
+    assert f"mean of {shares}" in " ".join(ran.out.split())
+    assert f"errors of some {100 * model.expected_error:.1f} % of the traffic, judging by the history" in ran.out
     ran = run_estimate(odflow, files, "--method", "loads-and-history")
     assert (ran.code, "learns from past traffic matrices; give --history" in ran.err) == (2, True)
     saved = ("--method", "loads-and-history", "--save-model", files / "m.safetensors")
     assert run_estimate(odflow, files, "--history", files / "history.nc", *saved).code == 2
     assert not (files / "m.safetensors").exists()
+
+
+def test_an_old_history_is_helped_by_the_loads(odflow, files, diamond_routing, traffic):
+    write(traffic[:54], files / "history.nc")  # ends two days and a half before
+    loads = read_loads(files / "loads.nc")
+    ran = run_estimate(odflow, files, "--history", files / "history.nc")
+    assert (ran.code, ran.err) == (0, "")
+    expected = of.LoadsAndHistory().fit(traffic[:54], diamond_routing, loads=loads).estimate(loads, diamond_routing)
+    np.testing.assert_allclose(read_demands(files / "x.nc"), expected, rtol=1e-9, atol=1e-3)
+    write(loads[:5], files / "loads.nc")  # ten hours
+    ran = run_estimate(odflow, files, "--history", files / "history.nc")
+    assert "LoadsAndHistory" not in ran.out
+    write(loads, files / "loads.nc")
+    ran = run_estimate(odflow, files, "--history", files / "history.nc", "--save-model", files / "m.safetensors")
+    assert (ran.code, "LoadsAndHistory" in ran.out, (files / "m.safetensors").exists()) == (0, False, True)
 
 
 def test_a_single_past_matrix_will_do(odflow, files, traffic):

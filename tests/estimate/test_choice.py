@@ -10,6 +10,7 @@ import odflow as of
 from odflow import labels
 from odflow.errors import UsageError
 from odflow.estimate.calibration import folds
+from odflow.estimate.choice import backtests
 from odflow.network.routing import Routing
 
 
@@ -56,6 +57,18 @@ def test_an_old_history_is_tried_as_old(diamond_routing: Routing) -> None:
     fresh = of.choose(past, diamond_routing, ["gaussian"], weeks=2)
     old = of.choose(past, diamond_routing, ["gaussian"], weeks=2, age=14 * 86400)
     assert old.errors["gaussian"] > 1.2 * fresh.errors["gaussian"]
+
+
+@pytest.mark.parametrize(("weeks", "age", "gaps"), [(6, 2, [2, 2, 2]), (4, 2, [2, 1, 0]), (2, 8, [0])])
+def test_back_tests_leave_out_as_much_as_the_history_allows(
+    diamond_routing: Routing, weeks: int, age: int, gaps: list[int]
+) -> None:
+    past, hour = past_of(diamond_routing.nodes, 0.0, weeks=weeks), np.timedelta64(1, "h")
+    found = [
+        now["time"].values[0] - known["time"].values[-1] - hour
+        for known, now in backtests(past, age * 7 * 86400.0, 3, 24)
+    ]
+    assert [gap / np.timedelta64(7, "D") for gap in found] == gaps
 
 
 def test_short_histories(diamond_routing: Routing) -> None:

@@ -11,10 +11,13 @@ import xarray as xr
 
 import odflow as of
 from odflow.errors import NotFittedError, UsageError
+from odflow.estimate.loads_and_history import Errors, filled
 from odflow.evaluate.synthetic import random_network
 from odflow.network.routing import Routing
 from odflow.testing import check_estimator
 from odflow.traffic.plausible import PlausibleTraffic, plausible_traffic
+
+PLAIN = ("student-t",)
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +41,12 @@ def test_weighs_a_history_by_how_stale_it_is(routing: Routing, drift: float, low
     tms = traffic(routing, drift)
     old, now = tms[:48], tms[-168:]
     loads = routing.loads(now)
-    both = of.LoadsAndHistory().fit(old, routing, loads=loads)
+    both = of.LoadsAndHistory(methods=PLAIN).fit(old, routing, loads=loads)
     assert low <= both.weight_ <= high
-    assert both.past_ is not None
+    assert both.shares == {"student-t": both.weight_, "simulated-prior": 1 - both.weight_}
+    assert both.choice_ is not None
     assert both.now_ is not None
-    alone = [tre(now, one.estimate(loads, routing)) for one in (both.past_, both.now_)]
+    alone = [tre(now, one.estimate(loads, routing)) for one in (both.choice_.estimator, both.now_)]
     found = both.estimate(loads, routing)
     assert tre(now, found) < min(alone) + 0.005
     np.testing.assert_allclose(routing.loads(found), loads, rtol=1e-3, atol=1e-4 * float(loads.max()))
@@ -52,19 +56,69 @@ def test_weighs_a_history_by_how_stale_it_is(routing: Routing, drift: float, low
 def test_learns_from_the_loads_it_is_given(routing: Routing) -> None:
     tms = traffic(routing, 0.5)
     old, loads = tms[:48], routing.loads(tms[-100:])
-    first = of.LoadsAndHistory().fit(old)
+    first = of.LoadsAndHistory(methods=PLAIN).fit(old)
     xr.testing.assert_identical(
-        first.estimate(loads, routing), of.LoadsAndHistory().fit(old, routing, loads=loads).estimate(loads, routing)
+        first.estimate(loads, routing),
+        of.LoadsAndHistory(methods=PLAIN).fit(old, routing, loads=loads).estimate(loads, routing),
     )
     assert first.now_ is None
     with pytest.raises(NotFittedError, match="has seen no loads"):
         _ = first.expected_error
 
 
+def test_takes_what_is_best_on_the_history(routing: Routing) -> None:
+    tms = traffic(routing, 0.5)
+    old, loads = tms[:168], routing.loads(tms[-168:])
+    age = float((loads["time"].values[0] - old["time"].values[-1]) / np.timedelta64(1, "s")) - 3600
+    both = of.LoadsAndHistory(methods=("student-t", "gaussian")).fit(old, routing, loads=loads)
+    expected = of.choose(old, routing, ("student-t", "gaussian"), age=age)
+    assert both.choice_ is not None
+    assert both.choice_.errors == expected.errors
+    assert both.choice_.method == expected.method
+
+
+def test_weights_of_least_error() -> None:
+    errors = Errors(past=0.2, now=0.3, common=0.4)
+    grid = np.linspace(0, 1, 10_001)
+    assert errors.weight == pytest.approx(grid[np.argmin([errors.mixed(w) for w in grid])], abs=1e-4)
+    assert errors.mixed(1.0) == pytest.approx(0.2)
+    assert errors.mixed(0.0) == pytest.approx(0.3)
+    assert Errors(past=0.1, now=0.5, common=0.4).weight == 1.0
+
+
+def test_a_great_distance_tells_of_a_history_that_is_no_longer_true() -> None:
+    before = Errors(past=0.2, now=0.3, common=0.4)
+    usual = np.sqrt(0.2**2 + 0.3**2 - 2 * 0.4 * 0.2 * 0.3)
+    assert before.at(usual) == pytest.approx(before)
+    far = before.at(0.6)
+    assert far.past**2 + far.now**2 - 2 * 0.4 * far.past * far.now == pytest.approx(0.36, rel=0.2)
+    assert far.past / before.past > 2 > far.now / before.now >= 1
+    assert far.weight < 0.3 < before.weight
+
+
+def test_gaps_of_the_history_do_not_matter(routing: Routing) -> None:
+    tms = traffic(routing, 0.5)
+    old, loads = tms[:168], routing.loads(tms[-168:])
+    whole = of.LoadsAndHistory(methods=PLAIN).fit(old, routing, loads=loads)
+    gaps = old.copy(deep=True)
+    rng = np.random.default_rng(3)
+    gaps.values[rng.random(gaps.shape) < 0.05] = np.nan
+    gaps.values[20:24] = np.nan
+    found = of.LoadsAndHistory(methods=PLAIN).fit(gaps, routing, loads=loads)
+    assert found.weight_ == pytest.approx(whole.weight_, abs=0.1)
+    assert found.expected_error == pytest.approx(whole.expected_error, rel=0.15)
+    closed = filled(gaps)
+    assert np.isnan(closed.values[20:24]).all()
+    np.testing.assert_array_equal(closed.values[np.isfinite(gaps.values)], gaps.values[np.isfinite(gaps.values)])
+    line = np.isnan(gaps.values[1:-1]) & np.isfinite(gaps.values[:-2]) & np.isfinite(gaps.values[2:])
+    halfway = (gaps.values[:-2] + gaps.values[2:]) / 2
+    np.testing.assert_allclose(closed.values[1:-1][line], halfway[line])
+
+
 def test_quantiles_and_draws(routing: Routing) -> None:
     tms = traffic(routing, 0.5)
     old, now = tms[:48], tms[-168:]
-    both = of.LoadsAndHistory().fit(old, routing, loads=routing.loads(now))
+    both = of.LoadsAndHistory(methods=PLAIN).fit(old, routing, loads=routing.loads(now))
     some = now[::12]
     levels = both.quantiles(routing.loads(some), routing, (0.05, 0.5, 0.95))
     assert (np.diff(levels.values, axis=0) >= 0).all()
@@ -97,4 +151,4 @@ class SeesTheHistoryAsLoads(of.LoadsAndHistory):
 
 
 def test_keeps_what_every_estimator_promises() -> None:
-    check_estimator(SeesTheHistoryAsLoads(), exact=True, tolerance=1e-2)
+    check_estimator(SeesTheHistoryAsLoads(methods=PLAIN), exact=True, tolerance=1e-2)

@@ -107,6 +107,24 @@ def test_glitches_do_not_make_the_mean(fitted: of.MomentPosterior, routing: Rout
     np.testing.assert_allclose(np.asarray(model.mean_), np.asarray(fitted.mean_), rtol=0.2)
 
 
+@pytest.mark.parametrize("kind", [of.MomentPosterior, of.SimulatedPrior])
+@pytest.mark.parametrize("gap", [np.nan, 0.0])
+@pytest.mark.parametrize("first", [300, 1200])
+def test_times_without_loads_tell_nothing(
+    routing: Routing, truth: xr.DataArray, kind: type[of.MomentPosterior], gap: float, first: int
+) -> None:
+    loads = routing.loads(truth)
+    loads.values[first : first + 250] = gap
+    found = kind().fit(loads=loads, routing=routing)
+    alone = kind().fit(loads=routing.loads(truth[first + 250 :] if first < 600 else truth[:first]), routing=routing)
+    assert found.mean_ is not None
+    assert alone.mean_ is not None
+    shares, expected = found.mean_ / found.mean_.sum(), alone.mean_ / alone.mean_.sum()
+    assert np.abs(shares - expected).sum() < 0.12
+    assert off(found.mean_, truth) < off(alone.mean_, truth) + 0.03
+    assert found.expected_error == pytest.approx(alone.expected_error, rel=0.1)
+
+
 def test_level_is_traffic_over_the_usual(routing: Routing, truth: xr.DataArray) -> None:
     loads = routing.loads(truth)
     ((_, observed),) = observe(loads, routing)

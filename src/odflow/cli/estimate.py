@@ -75,20 +75,21 @@ def estimate(
         is the one that inverts it.
     method : str
         `auto`, the default with a history: `stacked-pretrained` (with torch, up to 60 nodes), `student-t`, `gaussian`
-        or `kl`, whichever was best there, as long before as the history is old. `gravity`: proportional to what
-        enters and leaves. `tomogravity`: gravity, then weighted least squares. `simulated-prior`, the default without
-        a history (up to 120 nodes, else `kl`): the mean of every flow from how the loads vary together over hours to
-        weeks, by networks that have learnt on simulated networks what to make of it; also yields quantiles.
-        `moments`: the same without these networks. `kl`: minimum relative entropy to the mean of the history, or to
-        gravity. `gaussian`: mean and covariance of the history given the loads; also yields quantiles. `student-t`:
-        the same with heavy tails, each flow may spike; more accurate, and slower by a few milliseconds for each
-        interval. `loads-and-history`: for a history that is old; the mean of `student-t` and `simulated-prior`,
-        weighed by back-tests inside the history. `stacked-pretrained`: the mean of small networks that have learnt on
-        simulated networks which of these and other estimates to trust; more accurate again (seconds, needs torch).
-        `stacked`: these learn on from back-tests inside the history; the most accurate one (minutes, three weeks of
-        history). `diffusion-pretrained`, `diffusion-posterior`: draws that meet the loads, by a diffusion that has
-        learnt from the same; slower. `ddpm-tme`, `vae-tme`, `wgan-tme`: what a generator of traffic matrices, trained
-        on the history, would draw to explain the loads (minutes to hours, needs torch).
+        or `kl`, whichever was best there, as long before as the history is old; beside a history that ended days
+        before, with half a day of loads or more, `loads-and-history` (up to 60 nodes). `gravity`: proportional to what
+        enters and leaves. `tomogravity`: gravity, then weighted least squares. `simulated-prior`, the default without a
+        history (up to 120 nodes, else `kl`): the mean of every flow from how the loads vary together over hours to
+        weeks, by networks that have learnt on simulated networks what to make of it; also yields quantiles. `moments`:
+        the same without these networks. `kl`: minimum relative entropy to the mean of the history, or to gravity.
+        `gaussian`: mean and covariance of the history given the loads; also yields quantiles. `student-t`: the same
+        with heavy tails, each flow may spike; more accurate, and slower by a few milliseconds for each interval.
+        `loads-and-history`: for a history that is old; the mean of what is best on the history and of
+        `simulated-prior`, weighed by back-tests and by how far they are apart. `stacked-pretrained`: the mean of small
+        networks that have learnt on simulated networks which of these and other estimates to trust; more accurate again
+        (seconds, needs torch). `stacked`: these learn on from back-tests inside the history; the most accurate one
+        (minutes, three weeks of history). `diffusion-pretrained`, `diffusion-posterior`: draws that meet the loads, by
+        a diffusion that has learnt from the same; slower. `ddpm-tme`, `vae-tme`, `wgan-tme`: what a generator of
+        traffic matrices, trained on the history, would draw to explain the loads (minutes to hours, needs torch).
     own : bool
         Write what the generator says, as it is, instead of bringing it to the loads.
     noise : float
@@ -136,6 +137,7 @@ def estimate(
             path,
             console,
             intervals=bool(quantiles),
+            lasting=save_model is not None,
             known=extra,
             known_error=known_error,
         )

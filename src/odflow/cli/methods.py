@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from odflow.cli.console import Console, percent
 from odflow.cli.inputs import command_line
-from odflow.errors import OdflowWarning, UsageError
+from odflow.errors import DataError, OdflowWarning, UsageError
 from odflow.named import BACKTESTED, PRETRAINED, backtested
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ WITHOUT_HISTORY, LARGE = "simulated-prior", 120  # up to so many nodes; beyond, 
 POSTERIORS = ("gaussian", "student-t", "loads-and-history", *BACKTESTED, *PRETRAINED)
 LEARNED = {"ddpm-tme": "DDPMTME", "vae-tme": "VAETME", "wgan-tme": "WGANTME"}
 TRAINED = (*LEARNED, *BACKTESTED)
+STALE_DAYS, ENOUGH_HOURS, MEDIUM = 2.0, 12.0, 60  # of a history; of loads to learn from; nodes
 CONTRADICTORY, NEGLIGIBLE = 0.15, 1e-4  # noise
 
 
@@ -80,18 +82,29 @@ def prepared(
     console: Console,
     *,
     intervals: bool,
+    lasting: bool = False,
     known: xr.DataArray | None = None,
     known_error: float = 0.0,
 ) -> tuple[Estimator, dict[str, float]]:
     """The estimator that was asked for, or the best one on the history; and what the methods tried there were off.
 
-    With `intervals` only methods with quantiles are tried. Noise that is not given is what the loads say.
+    With `intervals` only methods with quantiles are tried, and one that is `lasting` can be saved. Noise that is not
+    given is what the loads say. Where the history is old, and there are loads of some hours to learn from, the loads
+    have a say as well.
     """
     noise = settled_noise(noise, model, loads, routing)
     if history is not None and method in TRAINED:
         _rehearse(loads, routing, history, known, known_error, noise)
     if history is not None and method in (None, AUTO):
-        choice = _chosen(loads, history, routing, noise or 0.0, intervals=intervals, console=console)
+        age = _seconds(_end_of(history), loads["time"].values[0])
+        hours = _seconds(loads["time"].values[0], _end_of(loads)) / 3600
+        if not lasting and age > STALE_DAYS * 86400 and hours >= ENOUGH_HOURS and len(routing.nodes) <= MEDIUM:
+            with suppress(DataError):  # a history that is too short for methods with quantiles
+                both = _from_loads(
+                    "LoadsAndHistory", history, loads, routing, noise or 0.0, console, known, known_error
+                )
+                return both, both.choice_.errors
+        choice = _chosen(history, routing, noise or 0.0, age, intervals=intervals, console=console)
         return choice.estimator, choice.errors
     if method is None and model is None and len(routing.nodes) <= LARGE:
         method = WITHOUT_HISTORY
@@ -123,7 +136,7 @@ def _from_loads(
     console: Console,
     known: xr.DataArray | None,
     known_error: float,
-) -> Estimator:
+) -> Any:
     """An estimator fitted to the loads it is to estimate, and to a history if it takes one."""
     import odflow as of
 
@@ -151,21 +164,29 @@ def _rehearse(
 
 
 def _chosen(
-    loads: xr.DataArray, history: xr.DataArray, routing: Any, noise: float, *, intervals: bool, console: Console
+    history: xr.DataArray, routing: Any, noise: float, age: float, *, intervals: bool, console: Console
 ) -> Choice:
     """The estimator that was best in back-tests inside the history; one with quantiles if these are needed."""
-    import numpy as np
-
     import odflow as of
-    from odflow.cli.summary import end_of
     from odflow.estimate.choice import candidates
 
     methods = candidates(len(routing.nodes), intervals=intervals)
-    age = (loads["time"].values[0] - end_of(history)) / np.timedelta64(1, "s")
     with console.steps() as step, warnings.catch_warnings():
         step("trying methods on the history")
         warnings.simplefilter("ignore", OdflowWarning)
-        return of.choose(history, routing, methods, noise=noise, age=float(age))
+        return of.choose(history, routing, methods, noise=noise, age=age)
+
+
+def _end_of(array: xr.DataArray) -> Any:
+    from odflow.cli.summary import end_of
+
+    return end_of(array)
+
+
+def _seconds(begin: Any, end: Any) -> float:
+    import numpy as np
+
+    return float((end - begin) / np.timedelta64(1, "s"))
 
 
 def _fitted(

@@ -70,6 +70,8 @@ class Summary:
         the latter's traffic.
     expected : float or None
         Error over traffic that is to be expected without a history.
+    shares : dict of str to float
+        Weights of what was made of the history and of the loads, if that was mixed; empty if not.
     sure : Sureness or None
         What an estimate without a history is sure of.
     tried : dict of str to float
@@ -94,6 +96,7 @@ class Summary:
     not_measured: float
     change: float | None
     expected: float | None
+    shares: dict[str, float]
     sure: Sureness | None
     tried: dict[str, float]
     warnings: tuple[str, ...]
@@ -114,6 +117,8 @@ class Summary:
         if self.tried:
             errors = ", ".join(f"{name} {percent(tre)}" for name, tre in self.tried.items())
             lines.append(("tried", f"relative error on the last weeks of the history: {errors}"))
+        if self.shares:
+            lines.append(("mean of", ", ".join(f"{percent(share)} {name}" for name, share in self.shares.items())))
         lines += [
             ("total traffic", f"mean {rate(self.total_mean)}, peak {rate(self.total_peak)}"),
             ("link residual", f"{percent(self.link_residual)} of the load, on average over time"),
@@ -121,12 +126,9 @@ class Summary:
         if self.noise > 0:
             lines.append(("noise", f"{percent(self.noise)} of each load is allowed for"))
         if self.expected is not None:
-            lines.append(
-                (
-                    "uncertainty",
-                    f"errors of some {percent(self.expected)} of the traffic, judging by simulated networks",
-                )
-            )
+            where = "the history" if self.shares else "simulated networks"
+            text = f"errors of some {percent(self.expected)} of the traffic, judging by {where}"
+            lines.append(("uncertainty", text))
         if self.sure is not None:
             text = f"{percent(self.sure.share)} of the traffic: {self.sure.demands} demands"
             lines.append(("sure of", f"{text} known to a factor of two (90 % intervals)"))
@@ -178,6 +180,7 @@ def summarise(
         not_measured=float(np.isnan(loads.values).mean()),
         change=change,
         expected=getattr(estimator, "expected_error", None),
+        shares=dict(getattr(estimator, "shares", {})),
         sure=sure,
         tried=dict(tried or {}),
         warnings=tuple(dict.fromkeys(warned)),

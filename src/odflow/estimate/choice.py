@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 STACK = "stacked-pretrained"
 _LARGE = 60  # nodes
+_WEEK = np.timedelta64(7, "D")
 CANDIDATES: dict[str, Callable[..., HistoryEstimator]] = {
     "student-t": StudentTPosterior,
     "gaussian": GaussianPosterior,
@@ -85,7 +86,7 @@ def choose(
     noise : float or mapping of link to float
         Relative error of the loads.
     age : float
-        Seconds from the end of the history to what is to be estimated; back-tests do without as much.
+        Seconds from the end of the history to what is to be estimated; see :func:`backtests`.
     weeks, snapshots : int
         Weeks to try, and TMs of each.
     seed : int
@@ -105,16 +106,15 @@ def choose(
         raise UsageError(f"cannot try {unknown or 'nothing'}; methods are {', '.join(CANDIDATES)}")
     labels.align_nodes(labels.check_demands(history), routing.nodes, "past demands")  # says it if they do not fit
     errors: dict[str, list[np.ndarray]] = {name: [] for name in methods}
-    rng, gap = np.random.default_rng(seed), np.timedelta64(round(max(age, 0.0)), "s")
+    rng = np.random.default_rng(seed)
     try:
-        for past, now in folds(history, weeks, snapshots):
-            known = past[past["time"].values < now["time"].values[0] - gap]
+        for known, now in backtests(history, age, weeks, snapshots):
             sent = now[now.values.sum(axis=(1, 2)) > 0]
-            if known.sizes["time"] < 2 or not len(sent):
+            if not len(sent):
                 continue
             loads, truth = noise_like(routing.loads(sent), noise, rng), labels.flat(sent, routing.nodes)
             for name in methods:
-                x = _tried(name, noise, known, routing).estimate(loads, routing)
+                x = fitted(name, noise, known, routing).estimate(loads, routing)
                 off = np.abs(labels.flat(x, routing.nodes) - truth).sum(axis=1)
                 errors[name].append(off / truth.sum(axis=1))
     except DataError:
@@ -127,6 +127,26 @@ def choose(
     return Choice(best[0], estimator, {name: mean[name] for name in best}, sum(map(len, errors[best[0]])))
 
 
+def backtests(
+    history: xr.DataArray, age: float, weeks: int, snapshots: int
+) -> Iterator[tuple[xr.DataArray, xr.DataArray]]:
+    """Back-tests as :func:`odflow.estimate.calibration.folds`, what is known as old as it is now.
+
+    Of a history that is too short for that it is as old as leaves a week of it, or as much as there is to estimate.
+
+    Raises
+    ------
+    DataError
+        As there.
+    """
+    times, interval = history["time"].values, np.timedelta64(round(float(history.attrs["interval_s"])), "s")
+    for past, now in folds(history, weeks, snapshots):
+        first = past["time"].values[-1] + interval
+        span = min(times[-1] + interval - first, _WEEK)
+        gap = max(min(np.timedelta64(round(age), "s"), first - times[0] - span), np.timedelta64(0, "s"))
+        yield past[past["time"].values < first - gap], now
+
+
 def candidates(nodes: int, *, intervals: bool = False) -> list[str]:
     """Names of the methods to try on so many nodes; with `intervals` only those with quantiles.
 
@@ -137,12 +157,19 @@ def candidates(nodes: int, *, intervals: bool = False) -> list[str]:
     return [name for name in named if name != "kl"] if intervals else named
 
 
-def _tried(name: str, noise: Noise, known: xr.DataArray, routing: Routing | RoutingEpochs) -> HistoryEstimator:
+def fitted(name: str, noise: Noise, history: xr.DataArray, routing: Routing | RoutingEpochs) -> HistoryEstimator:
+    """One of ``CANDIDATES``, good for estimates; quantiles may be missing.
+
+    Raises
+    ------
+    DataError, LabelError, UnitError
+        If the history does not fit, or is too short.
+    """
     estimator = CANDIDATES[name](noise=noise)
     if name == STACK:
-        estimator.adopt(known)  # type: ignore[attr-defined]
+        estimator.adopt(history)  # type: ignore[attr-defined]
         return estimator
-    return estimator.fit(known, routing)
+    return estimator.fit(history, routing)
 
 
 def _untried(history: xr.DataArray, routing: Routing | RoutingEpochs, methods: Sequence[str], noise: Noise) -> Choice:

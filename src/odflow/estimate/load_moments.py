@@ -77,24 +77,27 @@ class LoadMoments:
     def of(observed: Observed, interval_s: float) -> LoadMoments:
         """Look at the loads of a routing; of very few there are no bands."""
         there, system = np.isfinite(observed.values), observed.system
+        if (observed.values > 0).any():
+            there &= (observed.values > 0).any(axis=1, keepdims=True)  # times without any traffic tell nothing
         values, some = np.where(there, observed.values, 0.0), _plausible(observed)
-        mean = _mean(values, there, some)
-        live = there.any(axis=0) & (mean > _DEAD * mean.max(initial=0.0))
-        known = np.flatnonzero(live & (there.mean(axis=0) >= _LEAST))
+        mean, seen = _mean(values, there, some), np.asarray(there.any(axis=1))
+        live, share = there.any(axis=0) & (mean > _DEAD * mean.max(initial=0.0)), there.sum(axis=0) / max(seen.sum(), 1)
+        known = np.flatnonzero(live & (share >= _LEAST))
         rows, links = known[independent(system.matrix[known])], np.flatnonzero(live)
-        many = there.any(axis=1).sum() >= _FEWEST
+        many = seen.sum() >= _FEWEST
         for _ in range(_AGAIN if many else 0):
             level = level_of(observed, mean)
             z = np.where(there, values - level[:, None] * mean, 0.0)[:, rows]
-            some = there.any(axis=1) & (robust_covariance(z)[1] >= _OUTLIER)
+            some = seen.copy()
+            some[seen] = robust_covariance(z[seen])[1] >= _OUTLIER
             mean = _mean(values, there, some)
         level, scale = level_of(observed, mean), _traffic(observed, mean)
         z = np.where(there, values - level[:, None] * mean, 0.0)[:, rows] / scale
-        z /= np.sqrt(there[:, rows].mean(axis=0))
+        z /= np.sqrt(share[rows])
         z[~some] = 0.0  # outliers, not to be smeared over their neighbours
-        bands = {k: robust_covariance(band)[0] for k, band in _bands(z, interval_s).items()} if many else {}
+        bands = {k: robust_covariance(band[seen])[0] for k, band in _bands(z, interval_s).items()} if many else {}
         matrix = csr_array(system.matrix[rows])
-        hours = there.any(axis=1).sum() * interval_s / 3600
+        hours = seen.sum() * interval_s / 3600
         return LoadMoments(
             *(observed, level, hours, interval_s, scale, links, mean[links] / scale),
             *(matrix, mean[rows] / scale, bands, Gram(matrix)),
@@ -122,12 +125,13 @@ def access_correlations(part: LoadMoments, nodes: int) -> dict[int, Floats]:
     Of what both do beyond the common level; far values count less.
     """
     values = part.observed.values
-    mean = np.zeros(values.shape[1])
+    mean, seen = np.zeros(values.shape[1]), (values > 0).any(axis=1)
     mean[part.links] = part.mean
     z = np.nan_to_num(values / part.scale - part.level[:, None] * mean)
-    z[:, mean <= 0] = 0.0
+    z[~seen], z[:, mean <= 0] = 0.0, 0.0
     out = {}
-    for band, beyond in _bands(z, part.interval_s).items():
+    for band, whole in _bands(z, part.interval_s).items():
+        beyond = whole[seen]
         spread = np.median(np.abs(beyond), axis=0) / _MEDIAN
         x = np.clip(beyond, -_CLIP * spread, _CLIP * spread)
         x = np.column_stack([x / np.sqrt(np.maximum((x * x).sum(axis=0), np.finfo(float).tiny)), np.zeros(len(x))])

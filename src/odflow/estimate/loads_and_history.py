@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
+import xarray as xr
 
 from odflow import labels
-from odflow.errors import NotFittedError, UsageError
+from odflow.errors import DataError, NotFittedError, UsageError
 from odflow.estimate.base import HistoryEstimator, Posterior
 from odflow.estimate.calibration import calibrated_draws
 from odflow.estimate.checks import check_counts
-from odflow.estimate.choice import choose
+from odflow.estimate.choice import Choice, backtests, candidates, choose, fitted
+from odflow.estimate.gaussian import GaussianPosterior
 from odflow.estimate.meet import meet_loads
-from odflow.estimate.moment_calibration import calibration_of, some_of
+from odflow.estimate.moment_calibration import some_of
 from odflow.estimate.moments import apart
 from odflow.estimate.observe import observe
+from odflow.estimate.priors import WEEK, History, recency_mean
 from odflow.estimate.simulated_prior import SimulatedPrior
-from odflow.estimate.student_t import StudentTPosterior
 
 if TYPE_CHECKING:
-    import xarray as xr
     from numpy.typing import NDArray
 
     from odflow.estimate.observe import Observed
@@ -32,43 +34,90 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_LEAST = 0.1  # error of the history at least, relative to that of the loads alone
+_TRIES, _SNAPSHOTS = 3, 24  # weeks; of each
+_LEAST = 1e-6  # error
+_THERE = 0.5  # share of the demands of a TM that is worth to be completed
+_COMMON, _WORTH = 0.4, 2  # correlation of the errors where it is not known, and how many tries that is worth
+_MOST = 0.9  # correlation
+_PAST, _NOW, _APART = 0.5, 0.15, 0.1  # how errors go up and down, and how well distances tell them; logarithms
+_STEPS = np.linspace(-4, 4, 81)  # of such
 _TRACE = 1e-9  # of the mean flow
-_STUDENT = "student-t"
-_WEEK, _SECOND = np.timedelta64(7, "D"), np.timedelta64(1, "s")
+_GROWTH = 0.4  # power of age and a week by which errors of a history grow
+
+
+class Errors(NamedTuple):
+    """Of the estimates of a history and of the loads alone, over the traffic, and their correlation."""
+
+    past: float
+    now: float
+    common: float
+
+    def mixed(self, weight: float) -> float:
+        """Of the mean of both estimates, the one of the history with this weight."""
+        w, common = weight, self.common * self.past * self.now
+        return float(np.sqrt(w**2 * self.past**2 + (1 - w) ** 2 * self.now**2 + 2 * w * (1 - w) * common))
+
+    @property
+    def weight(self) -> float:
+        """Of the history, for the least error."""
+        common = self.common * self.past * self.now
+        distance = self.past**2 + self.now**2 - 2 * common
+        return float(np.clip((self.now**2 - common) / max(distance, np.finfo(float).tiny), 0.0, 1.0))
+
+    def at(self, distance: float) -> Errors:
+        """The likeliest errors when the estimates are this far apart and errors were these before."""
+        past, now = (self.past * np.exp(_STEPS * _PAST))[:, None], self.now * np.exp(_STEPS * _NOW)
+        apart = np.sqrt(past**2 + now**2 - 2 * self.common * past * now)
+        off = np.log(max(distance, np.finfo(float).tiny) / apart) / _APART
+        k, j = np.unravel_index(np.argmin(off**2 + _STEPS[:, None] ** 2 + _STEPS**2), off.shape)
+        return self._replace(past=float(past[k, 0]), now=float(now[j]))
 
 
 @dataclass(kw_only=True, eq=False)
 class LoadsAndHistory(HistoryEstimator, Posterior):
-    """Geometric mean of the estimates of a history (Student-t) and of the loads alone (:class:`SimulatedPrior`).
+    """Geometric mean of what a history says and of what the loads alone say (:class:`SimulatedPrior`).
 
-    A history goes stale: its errors grow with its age, at a pace that differs from network to network. What the loads
-    alone say does not age, and their error s_z (over the traffic) is found where the truth is known, on the last week
-    of the history. The distance D of the two estimates now tells the error of the history, ``s_x^2 = D^2 - s_z^2``;
-    where it is long enough for back-tests as long before as it is old now, s_x is the geometric mean of that and of the
-    error there. The weight of the history of least error is ``(s_z^2 - s_x^2 + D^2) / 2 D^2``. The result is projected
-    onto the loads.
+    A history goes stale: its errors grow with its age, at a pace that differs from network to network, or at once. What
+    the loads alone say does not age. How far off it is is found where the truth is known, on the last week of the
+    history (s_z, over the traffic), and so is how much its errors have in common with those of the history before that
+    week (correlation r). The distance D of the two estimates now tells the error s_x of the history,
+    ``D^2 = s_x^2 + s_z^2 - 2 r s_x s_z``, and with it the weights of least error. The result is projected onto the
+    loads.
 
-    :meth:`fit` takes the history; it learns from loads, too, or else from those that it is to estimate.
+    The history is used by the method that is best in back-tests inside it, see :func:`choose`. :meth:`fit` takes the
+    history; it learns from loads, too, or else from those that it is to estimate.
 
     Parameters
     ----------
+    methods : sequence of str, optional
+        To choose from, for the history, by default all that have quantiles.
     no_self_traffic : bool
         No node sends to itself through the network.
     sweeps : int
         Passes of the final projection.
+
+    Attributes
+    ----------
+    choice_ : Choice or None
+        What is made of the history.
+    now_ : SimulatedPrior or None
+        What is made of the loads.
+    weight_ : float
+        Of the history.
 
     Notes
     -----
     The weight is that of Bates and Granger, "The combination of forecasts", Operational Research Quarterly 20, 1969.
     """
 
+    methods: Sequence[str] | None = None
     no_self_traffic: bool = False
     sweeps: int = 50
-    past_: StudentTPosterior | None = field(default=None, init=False, repr=False)
+    choice_: Choice | None = field(default=None, init=False, repr=False)
     now_: SimulatedPrior | None = field(default=None, init=False, repr=False)
     weight_: float = field(default=0.0, init=False, repr=False)
-    error_: float = field(default=0.0, init=False, repr=False)
+    fresh_: Errors | None = field(default=None, init=False, repr=False)
+    errors_: Errors | None = field(default=None, init=False, repr=False)
     history_: xr.DataArray | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -94,9 +143,10 @@ class LoadsAndHistory(HistoryEstimator, Posterior):
         """
         if history is None:
             raise UsageError("LoadsAndHistory needs past TMs; without any use SimulatedPrior")
-        self.past_ = StudentTPosterior(noise=self.noise, screen=self.screen).fit(history)
-        self.mean_, self.nodes_, self.end_ = self.past_.mean_, self.past_.nodes_, self.past_.end_
-        self.now_, self.history_ = None, labels.check_demands(history)
+        past = History.of(history)
+        self._remember(past, recency_mean(past, np.ones_like(past.age)))
+        self.history_ = labels.check_demands(history)
+        self.choice_, self.now_ = None, None
         if loads is not None:
             if routing is None:
                 raise UsageError("loads have to come with their routing: fit(history, routing, loads=loads)")
@@ -116,16 +166,21 @@ class LoadsAndHistory(HistoryEstimator, Posterior):
 
     @property
     def expected_error(self) -> float:
-        """Sum of absolute errors over traffic that is to be expected, judging by back-tests inside the history.
+        """Sum of absolute errors over traffic that is to be expected, judging by the history.
 
         Raises
         ------
         NotFittedError
             Before it has seen loads.
         """
-        if self.now_ is None:
+        if self.errors_ is None:
             raise NotFittedError("LoadsAndHistory has seen no loads yet; call fit(history, routing, loads=loads)")
-        return self.error_
+        return self.errors_.mixed(self.weight_)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Weights of both methods, by name; empty before it has seen loads."""
+        return {} if self.choice_ is None else {self.choice_.method: self.weight_, "simulated-prior": 1 - self.weight_}
 
     def _ready(
         self, loads: xr.DataArray, routing: Routing | RoutingEpochs, known: xr.DataArray | None, known_error: float
@@ -133,61 +188,81 @@ class LoadsAndHistory(HistoryEstimator, Posterior):
         self._fitted_mean()
         if self.now_ is not None:
             return self
-        ready = replace(self)
-        ready.past_, ready.history_ = self.past_, self.history_
-        ready.mean_, ready.nodes_, ready.end_ = self.mean_, self.nodes_, self.end_
-        ready._look(loads, routing, known, known_error)
-        return ready
+        return replace(self).fit(self.history_, routing, loads=loads, known=known, known_error=known_error)
 
     def _look(
         self, loads: xr.DataArray, routing: Routing | RoutingEpochs, known: xr.DataArray | None, known_error: float
     ) -> None:
         """Learn from loads, and how to weigh both."""
-        assert self.past_ is not None
+        assert self.history_ is not None
+        assert self.end_ is not None
         checked = labels.check_loads(loads)
-        self.now_ = SimulatedPrior(noise=self.noise, screen=self.screen, no_self_traffic=self.no_self_traffic)
-        self.now_.fit(loads=checked, routing=routing, known=known, known_error=known_error)
-        distances = []
-        for _, observed in observe(checked, routing, noise=self.noise, known=known, known_error=known_error):
+        self.now_ = self._alone().fit(loads=checked, routing=routing, known=known, known_error=known_error)
+        parts = [one for _, one in observe(checked, routing, noise=self.noise, known=known, known_error=known_error)]
+        latest = parts[-1].system.routing
+        names = self.methods or candidates(len(latest.nodes), intervals=True)
+        age = seconds(self.end_, labels.as_times(checked["time"].values)[0])
+        self.choice_ = choose(self.history_, latest, names, noise=self.noise, age=age)
+        if isinstance(self.choice_.estimator, GaussianPosterior):
+            with suppress(DataError):  # too short: quantiles are those of the model
+                self.choice_.estimator.calibrate(self.history_, latest)
+        past, now = self._both()
+        squares = []
+        for observed in parts:
             there = np.flatnonzero(np.isfinite(observed.values).any(axis=1))
             for k in there[some_of(len(there))]:
                 one = observed.span(slice(k, k + 1))
-                x, other = self.past_._solve(one), self.now_._solve(one)
-                distances.append(apart(x, other))
-        distance = float(np.mean(np.square(distances or [0.0])))
-        past, own = self._tried(observed.system.routing, labels.as_times(checked["time"].values)[0])
-        own = own or self.now_.expected_error
-        by_distance = np.sqrt(max(distance - own**2, _LEAST * own**2))
-        past = float(np.sqrt(past * by_distance)) if past else float(by_distance)
-        distance = max(distance, abs(past - own) ** 2, np.finfo(float).tiny)  # less is not possible
-        self.weight_ = float(np.clip((own**2 - past**2 + distance) / (2 * distance), 0.0, 1.0))
-        w, common = self.weight_, (past**2 + own**2 - distance) / 2
-        self.error_ = float(np.sqrt(w**2 * past**2 + (1 - w) ** 2 * own**2 + 2 * w * (1 - w) * common))
+                squares.append(apart(past._solve(one), now._solve(one)) ** 2)
+        self.fresh_ = self._tried(latest, age)
+        self.errors_ = self.fresh_.at(float(np.sqrt(np.mean(squares or [0.0]))))
+        self.weight_ = self.errors_.weight
 
-    def _tried(self, routing: Routing, now: np.datetime64) -> tuple[float, float]:
-        """Errors of the history, as old as it is now, and of the loads alone on its last week; 0 = unknown."""
+    def _alone(self) -> SimulatedPrior:
+        return SimulatedPrior(noise=self.noise, screen=self.screen, no_self_traffic=self.no_self_traffic)
+
+    def _tried(self, routing: Routing, age: float) -> Errors:
+        """Errors on the last weeks of the history, by what is before each and by its loads alone."""
         assert self.history_ is not None
-        history = self.history_[np.isfinite(self.history_.values).all(axis=(1, 2))]
-        if not len(history):
-            return 0.0, 0.0
-        end = labels.as_times(history["time"].values)[-1]
-        found = choose(history, routing, [_STUDENT], noise=self.noise, age=max(float((now - end) / _SECOND), 0.0))
-        week = history[history["time"].values > end - _WEEK]
-        loads = routing.loads(week)
-        alone = SimulatedPrior(noise=self.noise, no_self_traffic=self.no_self_traffic)
-        alone.fit(loads=loads, routing=routing)
-        some = some_of(len(week))
-        sent, estimate = (labels.flat(x, routing.nodes) for x in (week[some], alone.estimate(loads[some], routing)))
-        return found.errors.get(_STUDENT, 0.0), apart(estimate, sent)
+        assert self.now_ is not None
+        history, found, grown = filled(self.history_), [], []
+        try:
+            for known, now in backtests(history, age, _TRIES, _SNAPSHOTS):
+                times, ends = history["time"].values, now["time"].values[[0, -1]]
+                week = history[(times >= ends[0]) & (times <= ends[1])]
+                found.append(self._once(known, week[np.isfinite(week.values).all(axis=(1, 2))], now, routing))
+                grown.append((max(age, 0.0) + WEEK) / (seconds(known["time"].values[-1], now["time"].values[0]) + WEEK))
+        except DataError:  # too short
+            error = self.now_.expected_error
+            return Errors(error, error, _COMMON)
+        past, own, distance = np.array(found).T
+        common = (past**2 + own**2 - distance**2) / (2 * past * own)
+        shrunk = (common.sum() + _WORTH * _COMMON) / (len(found) + _WORTH)
+        past = past * np.maximum(grown, 1.0) ** _GROWTH
+        usual = np.exp(np.log((past, own)).mean(axis=1))
+        return Errors(float(usual[0]), float(usual[1]), float(np.clip(shrunk, 0.0, _MOST)))
+
+    def _once(
+        self, known: xr.DataArray, week: xr.DataArray, now: xr.DataArray, routing: Routing
+    ) -> tuple[float, float, float]:
+        """Errors at some times of a week, by what is known and by its loads alone, and how far they are apart."""
+        assert self.choice_ is not None
+        loads, sent = routing.loads(now), labels.flat(now, routing.nodes)
+        both = (
+            fitted(self.choice_.method, self.noise, known, routing),
+            self._alone().fit(loads=routing.loads(week), routing=routing),
+        )
+        x, z = (labels.flat(one.estimate(loads, routing), routing.nodes) for one in both)
+        return max(apart(x, sent), _LEAST), max(apart(z, sent), _LEAST), apart(x, z)
 
     def _solve(self, observed: Observed) -> Floats:
         past, now = self._both()
         return self._finish(past._solve(observed), now._solve(observed), observed)
 
-    def _both(self) -> tuple[StudentTPosterior, SimulatedPrior]:
-        assert self.past_ is not None
+    def _both(self) -> tuple[Posterior, SimulatedPrior]:
+        assert self.choice_ is not None
         assert self.now_ is not None
-        return self.past_, self.now_
+        assert isinstance(self.choice_.estimator, Posterior)
+        return self.choice_.estimator, self.now_
 
     def _finish(self, x: Floats, other: Floats, observed: Observed) -> Floats:
         trace = np.maximum(_TRACE * other.mean(axis=1, keepdims=True), np.finfo(float).tiny)
@@ -195,12 +270,14 @@ class LoadsAndHistory(HistoryEstimator, Posterior):
         return meet_loads(observed, mixed * observed.system.carried, self.sweeps)
 
     def _quantiles(self, observed: Observed, p: Floats) -> Floats:
+        """Quantiles of both about their estimates, each widened as its errors grew, weighed as the estimates are."""
+        assert self.errors_ is not None
+        assert self.fresh_ is not None
         past, now = self._both()
-        (x, variance), (other, spread) = past._moments(observed), now._moments(observed)
-        found = self._finish(x, other, observed)
-        width = self.weight_ * np.sqrt(variance) + (1 - self.weight_) * spread
-        surprise = np.full(len(observed), np.log(self.expected_error))
-        return calibration_of(now._mean(observed), now._table()).quantiles(found, width, surprise, p)
+        x, other, w = past._solve(observed), now._solve(observed), self.weight_
+        grown, own = self.errors_.past / self.fresh_.past, self.errors_.now / now.expected_error
+        off = w * grown * (past._quantiles(observed, p) - x) + (1 - w) * own * (now._quantiles(observed, p) - other)
+        return np.maximum(self._finish(x, other, observed) + off, 0.0)
 
     def _unfinished_draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
         """The calibrated quantiles of each demand, in the order of draws from the posterior of the history."""
@@ -213,3 +290,18 @@ class LoadsAndHistory(HistoryEstimator, Posterior):
 
     def _finish_draws(self, draws: Floats, observed: Observed) -> Floats:
         return meet_loads(observed, np.maximum(draws, 0.0) * observed.system.carried, self.sweeps)
+
+
+def filled(history: xr.DataArray) -> xr.DataArray:
+    """Gaps of TMs that are there for the greater part, closed by straight lines in time."""
+    x = history.values.reshape(len(history), -1).copy()
+    known, at = np.isfinite(x), np.arange(len(x))
+    some = known.mean(axis=1) >= _THERE
+    for flow in np.flatnonzero(~known[some].all(axis=0)):
+        x[some, flow] = np.interp(at[some], at[known[:, flow]], x[known[:, flow], flow])
+    return history.copy(data=x.reshape(history.shape))
+
+
+def seconds(begin: np.datetime64, end: np.datetime64) -> float:
+    """From one to the other."""
+    return float((end - begin) / np.timedelta64(1, "s"))

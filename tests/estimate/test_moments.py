@@ -11,7 +11,7 @@ import xarray as xr
 import odflow as of
 from odflow import labels
 from odflow.errors import NotFittedError, UsageError
-from odflow.estimate.load_moments import LoadMoments, level_of, robust_covariance
+from odflow.estimate.load_moments import LoadMoments, completed, level_of, robust_covariance
 from odflow.estimate.moment_fit import MomentModel, _Search, fit_moments
 from odflow.estimate.observe import observe
 from odflow.evaluate.synthetic import random_network
@@ -123,6 +123,28 @@ def test_times_without_loads_tell_nothing(
     assert np.abs(shares - expected).sum() < 0.12
     assert off(found.mean_, truth) < off(alone.mean_, truth) + 0.03
     assert found.expected_error == pytest.approx(alone.expected_error, rel=0.1)
+
+
+def test_what_is_missing_is_drawn_from_what_the_others_let_expect() -> None:
+    rng = np.random.default_rng(0)
+    S = np.array([[1.0, 0.9, 0.0], [0.9, 1.0, 0.0], [0.0, 0.0, 4.0]])
+    z = rng.multivariate_normal(np.zeros(3), S, 4000)
+    for share, error in ((0.1, 0.1), (0.7, 0.25)):
+        there = rng.random(z.shape) > share * np.array([1.0, 0.3, 0.3])
+        found = completed(np.where(there, z, np.nan_to_num(rng.normal(size=z.shape))), there)
+        np.testing.assert_array_equal(found[there], z[there])
+        np.testing.assert_allclose(np.cov(found.T), np.cov(z.T), atol=error)
+    assert completed(z, np.ones(z.shape, dtype=bool)) is z
+
+
+def test_counters_that_are_missing_for_days(fitted: of.MomentPosterior, routing: Routing, truth: xr.DataArray) -> None:
+    loads = routing.loads(truth)
+    inner = [not link.startswith(("in:", "out:")) for link in routing.links]
+    loads.values[200:900, inner] = np.nan
+    found = of.MomentPosterior().fit(loads=loads, routing=routing)
+    assert found.mean_ is not None
+    assert fitted.mean_ is not None
+    assert off(found.mean_, truth) < off(fitted.mean_, truth) + 0.05
 
 
 def test_level_is_traffic_over_the_usual(routing: Routing, truth: xr.DataArray) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import xarray as xr
 
 import odflow as of
@@ -95,3 +96,12 @@ def test_streaming_is_the_batch(diamond_routing: Routing) -> None:
         np.testing.assert_allclose(
             estimator.estimate(loads[t : t + 1], routing).values[0], batch[t], rtol=1e-8, atol=1e-3
         )
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_load_that_no_flow_can_make(diamond_routing: Routing) -> None:
+    seen = observed(diamond_routing, random_tms(diamond_routing, 2))
+    seen.values[0, seen.system.access[0]] = 0.0  # nothing enters, and yet links are loaded
+    x, done = newton_projection(seen, 1e6 * np.ones((1, seen.system.matrix.shape[1])))
+    assert done.tolist() == [False, True]
+    assert np.isfinite(x).all()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 from scipy.sparse import csr_array
+from scipy.special import chdtri
 
 from odflow.estimate.gram import Gram, independent
 from odflow.estimate.observe import Observed
@@ -23,6 +24,7 @@ HOURS = (1.0, 6.0)  # what is faster than the first, what is between them, and a
 BANDS = len(HOURS) + 1
 _FREEDOM, _ROUNDS = 4.0, 20  # of the Student-t that outliers are told by
 _PER_ROW = 2  # draws, to tell a whole scatter
+_CAUTION, _DRAWS = 0.1, 3  # on the diagonal of one of fewer; times that it is improved
 _MEDIAN = 0.6745  # of the absolute value of a standard normal variable
 _OUTLIER, _FAR = 0.1, 10.0  # weight; times the median traffic
 _CLIP = 5.0  # standard deviations
@@ -79,21 +81,25 @@ class LoadMoments:
         there, system = np.isfinite(observed.values), observed.system
         if (observed.values > 0).any():
             there &= (observed.values > 0).any(axis=1, keepdims=True)  # times without any traffic tell nothing
-        values, some = np.where(there, observed.values, 0.0), _plausible(observed)
-        mean, seen = _mean(values, there, some), np.asarray(there.any(axis=1))
+        values, some, seen = np.where(there, observed.values, 0.0), _plausible(observed), np.asarray(there.any(axis=1))
+        mean = _mean(values, there, some, np.ones(len(values)))
         live, share = there.any(axis=0) & (mean > _DEAD * mean.max(initial=0.0)), there.sum(axis=0) / max(seen.sum(), 1)
         known = np.flatnonzero(live & (share >= _LEAST))
         rows, links = known[independent(system.matrix[known])], np.flatnonzero(live)
         many = seen.sum() >= _FEWEST
+
+        def beyond(level: Floats) -> Floats:
+            z = np.zeros((len(values), len(rows)))
+            z[seen] = completed((values - level[:, None] * mean)[seen][:, rows], there[seen][:, rows])
+            return z
+
         for _ in range(_AGAIN if many else 0):
             level = level_of(observed, mean)
-            z = np.where(there, values - level[:, None] * mean, 0.0)[:, rows]
             some = seen.copy()
-            some[seen] = robust_covariance(z[seen])[1] >= _OUTLIER
-            mean = _mean(values, there, some)
+            some[seen] = robust_covariance(beyond(level)[seen])[1] >= _OUTLIER
+            mean = _mean(values, there, some, level)
         level, scale = level_of(observed, mean), _traffic(observed, mean)
-        z = np.where(there, values - level[:, None] * mean, 0.0)[:, rows] / scale
-        z /= np.sqrt(share[rows])
+        z = beyond(level) / scale
         z[~some] = 0.0  # outliers, not to be smeared over their neighbours
         bands = {k: robust_covariance(band[seen])[0] for k, band in _bands(z, interval_s).items()} if many else {}
         matrix = csr_array(system.matrix[rows])
@@ -140,9 +146,52 @@ def access_correlations(part: LoadMoments, nodes: int) -> dict[int, Floats]:
     return out
 
 
-def _mean(values: Floats, there: NDArray[np.bool_], some: NDArray[np.bool_]) -> Floats:
-    """Means over some of the time, the same for all links, so that means fit each other."""
-    return np.asarray(values[some].sum(axis=0) / np.maximum(there[some].sum(axis=0), 1))
+def completed(z: Floats, there: NDArray[np.bool_]) -> Floats:
+    """Deviations (T, rows) of the loads, where they are missing a draw of what the others let expect.
+
+    Their mean would not do: many times that all lie in a subspace would seem to be the rule, and the others outliers.
+    """
+    if there.all():
+        return z
+    whole = there.all(axis=1)
+    if whole.sum() > _PER_ROW * z.shape[1]:
+        return _drawn(z, there, _covariance(z[whole]))
+    known = np.where(there, z, 0.0) / np.sqrt(np.maximum(there.mean(axis=0), np.finfo(float).eps))
+    S = _raised(known.T @ known / len(z))
+    S[np.diag_indices_from(S)] *= 1 + _CAUTION
+    for _ in range(_DRAWS):
+        S = _covariance(_drawn(z, there, S))
+    return _drawn(z, there, S)
+
+
+def _covariance(z: Floats) -> Floats:
+    """Of the bulk: the robust scatter, as great as half of the draws have it if they are normal."""
+    S = robust_covariance(z)[0]
+    distance = np.einsum("ti,ti->t", z, np.linalg.solve(S, z.T).T)
+    return np.asarray(S * np.median(distance) / chdtri(z.shape[1], 0.5))
+
+
+def _drawn(z: Floats, there: NDArray[np.bool_], S: Floats) -> Floats:
+    """What is missing drawn from a normal distribution of covariance S, given what is there."""
+    rng, out = np.random.default_rng(0), z.copy()
+    patterns, kind = np.unique(there, axis=0, return_inverse=True)
+    for k, known in enumerate(patterns):
+        times, cross = np.flatnonzero(kind.ravel() == k), S[np.ix_(known, ~known)]
+        told = np.linalg.solve(S[np.ix_(known, known)], cross)
+        size, axes = np.linalg.eigh(S[np.ix_(~known, ~known)] - cross.T @ told)
+        chance = rng.standard_normal((len(times), len(size))) * np.sqrt(np.maximum(size, 0.0)) @ axes.T
+        out[np.ix_(times, ~known)] = z[np.ix_(times, known)] @ told + chance
+    return out
+
+
+def _mean(values: Floats, there: NDArray[np.bool_], some: NDArray[np.bool_], level: Floats) -> Floats:
+    """Means over some of the time, the same for all links, so that means fit each other.
+
+    Of a link that is missing at times, as the level of traffic has it.
+    """
+    expected = (there[some] * level[some, None]).sum(axis=0)
+    usual = level[some & there.any(axis=1)].mean() if expected.any() else 0.0
+    return np.divide(values[some].sum(axis=0) * usual, expected, out=np.zeros(values.shape[1]), where=expected > 0)
 
 
 def _plausible(observed: Observed) -> NDArray[np.bool_]:

@@ -54,7 +54,8 @@ def newton_projection(observed: Observed, prior: Floats) -> tuple[Floats, Bools]
 def _solve(observed: Observed, x: Floats, y: Floats, used: Bools) -> Bools:
     """Change x in place; whether each has come to an end."""
     A, back, largest = observed.system.matrix, observed.system.transposed, y.max(axis=1, initial=0.0)
-    active, done = np.arange(len(x)), np.zeros(len(x), dtype=bool)
+    done, possible = np.zeros(len(x), dtype=bool), (((A @ x.T).T > 0) | ~used).all(axis=1)
+    active = np.flatnonzero(possible)  # with a load where no flow may be there is nothing to find
     for _ in range(_STEPS):
         left = np.where(used[active], y[active] - (A @ x[active].T).T, 0.0)
         end = np.abs(left).max(axis=1, initial=0.0) <= _TOLERANCE * largest[active]

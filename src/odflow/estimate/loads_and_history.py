@@ -210,9 +210,10 @@ class LoadsAndHistory(HistoryEstimator, Posterior):
         squares = []
         for observed in parts:
             there = np.flatnonzero(np.isfinite(observed.values).any(axis=1))
-            for k in there[some_of(len(there))]:
-                one = observed.span(slice(k, k + 1))
-                squares.append(apart(past._solve(one), now._solve(one)) ** 2)
+            if not len(there):
+                continue
+            some = observed.span(there[some_of(len(there))])
+            squares += [apart(x, z) ** 2 for x, z in zip(past._solve(some), now._solve(some), strict=True)]
         self.fresh_ = self._tried(latest, age)
         self.errors_ = self.fresh_.at(float(np.sqrt(np.mean(squares or [0.0]))))
         self.weight_ = self.errors_.weight

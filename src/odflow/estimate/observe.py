@@ -175,7 +175,7 @@ class Observed:
         out[:, self.system.known] = np.nan_to_num(floor[:, links:])
         return out
 
-    def span(self, span: slice) -> Observed:
+    def span(self, span: slice | NDArray[np.int64]) -> Observed:
         """The measurements of some of the times."""
         error = self.error if self.error.ndim == 1 else self.error[span]
         return Observed(self.system, self.values[span], error, self.time[span])

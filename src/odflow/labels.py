@@ -162,6 +162,11 @@ def duration_s(length: str | float, name: str) -> float:
     return seconds
 
 
+def seconds_between(begin: np.datetime64, end: np.datetime64) -> float:
+    """From one time to the other; negative if it goes back."""
+    return float((end - begin) / np.timedelta64(1, "s"))
+
+
 def check_demands(array: xr.DataArray, *, extra: tuple[str, ...] = ()) -> xr.DataArray:
     """Check a TM array at a door and return it as float64 in canonical order of dims.
 

@@ -18,6 +18,11 @@ def with_links(*rows):
 
 SHOW = {
     "no file": ("no.xml", "no.xml: no such file", {}),
+    "no file, but of topohub": (
+        "sndlib/polska",
+        "sndlib/polska: no such file; the network of topohub is topohub:sndlib/polska",
+        {},
+    ),
     "a folder": ("folder", "folder: is a folder, expected a file", {}),
     "empty file": ("n.xml", "n.xml: is empty", {"n.xml": ""}),
     "blank file": ("n.csv", "n.csv:1: columns are ''", {"n.csv": "\n \n"}),

@@ -10,7 +10,7 @@ import pytest
 from odflow.network.routing import Routing
 from odflow.traffic.files import read_demands, read_loads, write
 
-METHODS = ("gravity", "tomogravity", "kl", "gaussian")
+METHODS = ("gravity", "tomogravity", "kl", "gaussian", "moments", "simulated-prior")
 
 
 @pytest.fixture

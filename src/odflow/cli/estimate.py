@@ -189,11 +189,11 @@ def _calibrate(estimator: GaussianPosterior, history: xr.DataArray, routing: Any
 def _sureness(
     estimator: Any, loads: xr.DataArray, routing: Any, known: xr.DataArray | None, known_error: float
 ) -> Sureness | None:
-    """What an estimate without a history is sure of."""
+    """What an estimate without a history is sure of; None where there is no traffic."""
     from odflow.estimate import MomentPosterior
     from odflow.estimate.sureness import sureness
 
-    if not isinstance(estimator, MomentPosterior):
+    if not isinstance(estimator, MomentPosterior) or not (loads > 0).any():
         return None
     return sureness(estimator, loads, routing, known=known, known_error=known_error)
 

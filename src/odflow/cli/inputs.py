@@ -33,10 +33,13 @@ def command_line() -> str:
 
 def open_network(name: str) -> Network:
     """Read a topology file, or take ``topohub:GROUP/NAME`` from the topohub package."""
+    from odflow.network.formats.topohub import topohub_keys
     from odflow.network.model import Network
 
     if name.startswith(TOPOHUB):
         return Network.from_topohub(name.removeprefix(TOPOHUB))
+    if not Path(name).exists() and name in topohub_keys():
+        raise UsageError(f"{name}: no such file; the network of topohub is {TOPOHUB}{name}")
     return Network.read(name)
 
 

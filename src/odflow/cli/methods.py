@@ -39,11 +39,11 @@ Method = Literal[
 AUTO = "auto"
 FROM_LOADS = {"moments": "MomentPosterior", "simulated-prior": "SimulatedPrior"}
 LEARNS_FROM_LOADS = {**FROM_LOADS, "loads-and-history": "LoadsAndHistory"}
-WITHOUT_HISTORY, LARGE = "simulated-prior", 120  # up to so many nodes; beyond, kl from gravity
+WITHOUT_HISTORY, MOST_NODES = "simulated-prior", 120  # up to so many nodes; beyond, kl from gravity
 POSTERIORS = ("gaussian", "student-t", "loads-and-history", *BACKTESTED, *PRETRAINED)
 LEARNED = {"ddpm-tme": "DDPMTME", "vae-tme": "VAETME", "wgan-tme": "WGANTME"}
 TRAINED = (*LEARNED, *BACKTESTED)
-STALE_DAYS, ENOUGH_HOURS, MEDIUM = 2.0, 12.0, 60  # of a history; of loads to learn from; nodes
+STALE_DAYS, ENOUGH_HOURS = 2.0, 12.0  # of a history; of loads to learn from
 CONTRADICTORY, NEGLIGIBLE = 0.15, 1e-4  # noise
 
 
@@ -92,13 +92,17 @@ def prepared(
     given is what the loads say. Where the history is old, and there are loads of some hours to learn from, the loads
     have a say as well.
     """
+    from odflow.cli.summary import end_of
+    from odflow.estimate.choice import LARGE
+    from odflow.labels import seconds_between
+
     noise = settled_noise(noise, model, loads, routing)
     if history is not None and method in TRAINED:
         _rehearse(loads, routing, history, known, known_error, noise)
     if history is not None and method in (None, AUTO):
-        age = _seconds(_end_of(history), loads["time"].values[0])
-        hours = _seconds(loads["time"].values[0], _end_of(loads)) / 3600
-        if not lasting and age > STALE_DAYS * 86400 and hours >= ENOUGH_HOURS and len(routing.nodes) <= MEDIUM:
+        start = loads["time"].values[0]
+        age, hours = seconds_between(end_of(history), start), seconds_between(start, end_of(loads)) / 3600
+        if not lasting and age > STALE_DAYS * 86400 and hours >= ENOUGH_HOURS and len(routing.nodes) <= LARGE:
             with suppress(DataError):  # a history that is too short for methods with quantiles
                 both = _from_loads(
                     "LoadsAndHistory", history, loads, routing, noise or 0.0, console, known, known_error
@@ -106,7 +110,7 @@ def prepared(
                 return both, both.choice_.errors
         choice = _chosen(history, routing, noise or 0.0, age, intervals=intervals, console=console)
         return choice.estimator, choice.errors
-    if method is None and model is None and len(routing.nodes) <= LARGE:
+    if method is None and model is None and len(routing.nodes) <= MOST_NODES:
         method = WITHOUT_HISTORY
     if method in LEARNS_FROM_LOADS:
         kind = LEARNS_FROM_LOADS[method]
@@ -175,18 +179,6 @@ def _chosen(
         step("trying methods on the history")
         warnings.simplefilter("ignore", OdflowWarning)
         return of.choose(history, routing, methods, noise=noise, age=age)
-
-
-def _end_of(array: xr.DataArray) -> Any:
-    from odflow.cli.summary import end_of
-
-    return end_of(array)
-
-
-def _seconds(begin: Any, end: Any) -> float:
-    import numpy as np
-
-    return float((end - begin) / np.timedelta64(1, "s"))
 
 
 def _fitted(

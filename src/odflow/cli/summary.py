@@ -179,7 +179,7 @@ def summarise(
         noise=_largest_noise(estimator),
         not_measured=float(np.isnan(loads.values).mean()),
         change=change,
-        expected=getattr(estimator, "expected_error", None),
+        expected=getattr(estimator, "expected_error", None) if np.nansum(total) > 0 else None,
         shares=dict(getattr(estimator, "shares", {})),
         sure=sure,
         tried=dict(tried or {}),

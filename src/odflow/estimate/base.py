@@ -191,7 +191,7 @@ class HistoryEstimator(Estimator):
         attrs = super()._attrs(loads)
         if self.end_ is not None:
             start = labels.as_times(loads["time"].values)[0]
-            attrs["history_age_s"] = float((start - self.end_) / np.timedelta64(1, "s"))
+            attrs["history_age_s"] = labels.seconds_between(self.end_, start)
         return attrs
 
 

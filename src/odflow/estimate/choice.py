@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from odflow.network.routing import Routing
 
 STACK = "stacked-pretrained"
-_LARGE = 60  # nodes
-_WEEK = np.timedelta64(7, "D")
+LARGE = 60  # nodes; on more, methods that look at all flows together take minutes
 CANDIDATES: dict[str, Callable[..., HistoryEstimator]] = {
     "student-t": StudentTPosterior,
     "gaussian": GaussianPosterior,
@@ -142,7 +141,7 @@ def backtests(
     times, interval = history["time"].values, np.timedelta64(round(float(history.attrs["interval_s"])), "s")
     for past, now in folds(history, weeks, snapshots):
         first = past["time"].values[-1] + interval
-        span = min(times[-1] + interval - first, _WEEK)
+        span = min(times[-1] + interval - first, np.timedelta64(7, "D"))
         gap = max(min(np.timedelta64(round(age), "s"), first - times[0] - span), np.timedelta64(0, "s"))
         yield past[past["time"].values < first - gap], now
 
@@ -152,7 +151,7 @@ def candidates(nodes: int, *, intervals: bool = False) -> list[str]:
 
     The pretrained stack needs torch, and takes minutes on large networks.
     """
-    stack = find_spec("torch") is not None and nodes <= _LARGE
+    stack = find_spec("torch") is not None and nodes <= LARGE
     named = [name for name in CANDIDATES if stack or name != STACK]
     return [name for name in named if name != "kl"] if intervals else named
 

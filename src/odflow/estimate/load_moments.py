@@ -133,6 +133,7 @@ def access_correlations(part: LoadMoments, nodes: int) -> dict[int, Floats]:
     values = part.observed.values
     mean, seen = np.zeros(values.shape[1]), (values > 0).any(axis=1)
     mean[part.links] = part.mean
+    seen |= not seen.any()
     z = np.nan_to_num(values / part.scale - part.level[:, None] * mean)
     z[~seen], z[:, mean <= 0] = 0.0, 0.0
     out = {}

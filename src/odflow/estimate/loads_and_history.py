@@ -24,6 +24,7 @@ from odflow.estimate.moments import apart
 from odflow.estimate.observe import observe
 from odflow.estimate.priors import WEEK, History, recency_mean
 from odflow.estimate.simulated_prior import SimulatedPrior
+from odflow.labels import seconds_between
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -201,7 +202,7 @@ class LoadsAndHistory(HistoryEstimator, Posterior):
         parts = [one for _, one in observe(checked, routing, noise=self.noise, known=known, known_error=known_error)]
         latest = parts[-1].system.routing
         names = self.methods or candidates(len(latest.nodes), intervals=True)
-        age = seconds(self.end_, labels.as_times(checked["time"].values)[0])
+        age = seconds_between(self.end_, labels.as_times(checked["time"].values)[0])
         self.choice_ = choose(self.history_, latest, names, noise=self.noise, age=age)
         if isinstance(self.choice_.estimator, GaussianPosterior):
             with suppress(DataError):  # too short: quantiles are those of the model
@@ -231,7 +232,8 @@ class LoadsAndHistory(HistoryEstimator, Posterior):
                 times, ends = history["time"].values, now["time"].values[[0, -1]]
                 week = history[(times >= ends[0]) & (times <= ends[1])]
                 found.append(self._once(known, week[np.isfinite(week.values).all(axis=(1, 2))], now, routing))
-                grown.append((max(age, 0.0) + WEEK) / (seconds(known["time"].values[-1], now["time"].values[0]) + WEEK))
+                then = seconds_between(known["time"].values[-1], ends[0])
+                grown.append((max(age, 0.0) + WEEK) / (then + WEEK))
         except DataError:  # too short
             error = self.now_.expected_error
             return Errors(error, error, _COMMON)
@@ -301,8 +303,3 @@ def filled(history: xr.DataArray) -> xr.DataArray:
     for flow in np.flatnonzero(~known[some].all(axis=0)):
         x[some, flow] = np.interp(at[some], at[known[:, flow]], x[known[:, flow], flow])
     return history.copy(data=x.reshape(history.shape))
-
-
-def seconds(begin: np.datetime64, end: np.datetime64) -> float:
-    """From one to the other."""
-    return float((end - begin) / np.timedelta64(1, "s"))

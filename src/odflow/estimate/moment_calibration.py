@@ -40,6 +40,7 @@ WORLDS = 400
 _FILE = "moments.safetensors"
 _GROUPS = 10
 _HOURS, _SNAPSHOTS = (0.5, 336.0), 24  # of loads to learn from; to estimate of each world
+_FARTHEST = 10.0  # over the traffic
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,8 @@ def signs(distances: Sequence[float], hours: float, nodes: int) -> Floats:
         Of loads.
     nodes : int
     """
-    return np.array([1.0, *np.log(np.asarray(distances) + 0.02), np.log(hours), np.log(nodes)])
+    distances = np.minimum(distances, _FARTHEST)  # more is of no traffic at all
+    return np.array([1.0, *np.log(distances + 0.02), np.log(hours), np.log(nodes)])
 
 
 def calibration_of(mean: Floats, numbers: Mapping[str, Floats]) -> Calibration:

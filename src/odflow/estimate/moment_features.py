@@ -61,7 +61,7 @@ def features(part: LoadMoments, fits: Sequence[MomentFit], model: MomentModel, n
         columns += _band(part, band, fits, model, n, correlation)
     change = np.abs(fit.mean - fit.prior).sum()
     columns += [
-        np.full(flows, np.log(value))
+        np.full(flows, np.log(value or 1.0))
         for value in (part.hours, part.interval_s / 3600, n, part.matrix.shape[0] / n, change + 0.02)
     ]
     out = np.stack(columns, axis=1)

@@ -84,7 +84,7 @@ def test_without_history_it_learns_from_the_loads(odflow, files, diamond_routing
 
 
 def test_gravity_where_the_network_is_too_large_for_moments(odflow, files, diamond_routing, monkeypatch):
-    monkeypatch.setattr("odflow.cli.methods.LARGE", 3)
+    monkeypatch.setattr("odflow.cli.methods.MOST_NODES", 3)
     ran = run_estimate(odflow, files)
     assert "method         KLProjection\n" in ran.out
     assert "uncertainty" not in ran.out

@@ -75,8 +75,8 @@ def signs(distances: Sequence[float], hours: float, nodes: int) -> Floats:
         Of loads.
     nodes : int
     """
-    distances = np.minimum(distances, _FARTHEST)  # more is of no traffic at all
-    return np.array([1.0, *np.log(distances + 0.02), np.log(hours), np.log(nodes)])
+    told = np.minimum(distances, _FARTHEST)  # more is of no traffic at all
+    return np.array([1.0, *np.log(told + 0.02), np.log(hours), np.log(nodes)])
 
 
 def calibration_of(mean: Floats, numbers: Mapping[str, Floats]) -> Calibration:

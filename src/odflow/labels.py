@@ -162,6 +162,12 @@ def duration_s(length: str | float, name: str) -> float:
     return seconds
 
 
+def end_of(array: xr.DataArray) -> np.datetime64:
+    """End of the last interval."""
+    step = np.timedelta64(round(float(array.attrs["interval_s"]) * 1e9), "ns")
+    return np.datetime64(array["time"].values[-1] + step)
+
+
 def seconds_between(begin: np.datetime64, end: np.datetime64) -> float:
     """From one time to the other; negative if it goes back."""
     return float((end - begin) / np.timedelta64(1, "s"))

@@ -116,8 +116,9 @@ def test_quantiles_without_history(odflow, files, diamond_routing):
     assert float((found[1] - found[0]).mean()) > 0
 
 
-def test_with_history_it_is_what_was_best_there(odflow, files, diamond_routing, traffic):
-    ran = run_estimate(odflow, files, "--history", files / "history.nc")
+def test_what_can_be_saved_is_what_was_best_on_the_history(odflow, files, diamond_routing, traffic):
+    arguments = ("--history", files / "history.nc", "--save-model", files / "m.safetensors")
+    ran = run_estimate(odflow, files, *arguments)
     assert (ran.code, ran.err) == (0, "")
     choice = of.choose(traffic[:84], diamond_routing)
     expected = choice.estimator.estimate(read_loads(files / "loads.nc"), diamond_routing)
@@ -125,24 +126,39 @@ def test_with_history_it_is_what_was_best_there(odflow, files, diamond_routing, 
     assert f"{type(choice.estimator).__name__}, with history until 2026-01-12 00:00" in ran.out
     errors = ", ".join(f"{name} {100 * tre:.1f} %" for name, tre in choice.errors.items())
     assert f"relative error on the last weeks of the history: {errors}" in " ".join(ran.out.split())
-    facts = json.loads(run_estimate(odflow, files, "--history", files / "history.nc", "--json").out)
+    assert (files / "m.safetensors").exists()
+    facts = json.loads(run_estimate(odflow, files, *arguments, "--json").out)
     assert facts["tried"] == pytest.approx(choice.errors)
     ran = run_estimate(odflow, files, "--history", files / "history.nc", "--method", "gaussian")
     assert "GaussianPosterior" in ran.out
     assert "tried" not in ran.out
 
 
-def test_an_old_history_and_the_loads(odflow, files, diamond_routing, traffic):
+TAKEN = {
+    "as it is": (lambda x: x, "taken {best} alone; the loads agree with it"),
+    "half changed": (lambda x: np.concatenate([x[:, :2], 6 * x[:, 2:]], axis=1), "mean of {shares}"),
+    "another network's": (lambda x: x[:, ::-1], "taken simulated-prior alone; the history does not fit the loads"),
+}
+
+
+@pytest.mark.parametrize("what", TAKEN)
+def test_a_history_and_the_loads(odflow, files, diamond_routing, traffic, what):
+    change, said = TAKEN[what]
+    past = traffic[:84].copy(data=change(traffic.values[:84]))
+    write(past, files / "history.nc")
     ran = run_estimate(odflow, files, "--history", files / "history.nc", "--method", "loads-and-history")
     assert (ran.code, ran.err) == (0, "")
     loads = read_loads(files / "loads.nc")
-    model = of.LoadsAndHistory().fit(traffic[:84], diamond_routing, loads=loads)
+    model = of.LoadsAndHistory().fit(past, diamond_routing, loads=loads)
     expected = model.estimate(loads, diamond_routing)
     np.testing.assert_allclose(read_demands(files / "x.nc"), expected, rtol=1e-9, atol=1e-3)
     assert "LoadsAndHistory, with history until 2026-01-12 00:00" in ran.out
     shares = ", ".join(f"{100 * share:.1f} % {name}" for name, share in model.shares.items())
-    assert f"mean of {shares}" in " ".join(ran.out.split())
+    assert said.format(best=model.choice_.method, shares=shares) in " ".join(ran.out.split())
     assert f"errors of some {100 * model.expected_error:.1f} % of the traffic, judging by the history" in ran.out
+
+
+def test_loads_and_history_needs_a_history_and_is_not_saved(odflow, files):
     ran = run_estimate(odflow, files, "--method", "loads-and-history")
     assert (ran.code, "learns from past traffic matrices; give --history" in ran.err) == (2, True)
     saved = ("--method", "loads-and-history", "--save-model", files / "m.safetensors")
@@ -150,19 +166,21 @@ def test_an_old_history_and_the_loads(odflow, files, diamond_routing, traffic):
     assert not (files / "m.safetensors").exists()
 
 
-def test_an_old_history_is_helped_by_the_loads(odflow, files, diamond_routing, traffic):
-    write(traffic[:54], files / "history.nc")  # ends two days and a half before
+@pytest.mark.parametrize("past", [54, 84])  # ends two days and a half before, or right before
+def test_a_history_is_helped_by_the_loads(odflow, files, diamond_routing, traffic, past):
+    write(traffic[:past], files / "history.nc")
     loads = read_loads(files / "loads.nc")
     ran = run_estimate(odflow, files, "--history", files / "history.nc")
     assert (ran.code, ran.err) == (0, "")
-    expected = of.LoadsAndHistory().fit(traffic[:54], diamond_routing, loads=loads).estimate(loads, diamond_routing)
+    expected = of.LoadsAndHistory().fit(traffic[:past], diamond_routing, loads=loads).estimate(loads, diamond_routing)
     np.testing.assert_allclose(read_demands(files / "x.nc"), expected, rtol=1e-9, atol=1e-3)
-    write(loads[:5], files / "loads.nc")  # ten hours
+
+
+@pytest.mark.parametrize(("intervals", "both"), [(5, False), (6, True)])  # of two hours
+def test_half_a_day_of_loads_is_enough_for_that(odflow, files, intervals, both):
+    write(read_loads(files / "loads.nc")[:intervals], files / "loads.nc")
     ran = run_estimate(odflow, files, "--history", files / "history.nc")
-    assert "LoadsAndHistory" not in ran.out
-    write(loads, files / "loads.nc")
-    ran = run_estimate(odflow, files, "--history", files / "history.nc", "--save-model", files / "m.safetensors")
-    assert (ran.code, "LoadsAndHistory" in ran.out, (files / "m.safetensors").exists()) == (0, False, True)
+    assert (ran.code, "LoadsAndHistory" in ran.out) == (0, both)
 
 
 def test_a_single_past_matrix_will_do(odflow, files, traffic):

@@ -43,7 +43,8 @@ def test_weighs_a_history_by_how_stale_it_is(routing: Routing, drift: float, low
     loads = routing.loads(now)
     both = of.LoadsAndHistory(methods=PLAIN).fit(old, routing, loads=loads)
     assert low <= both.weight_ <= high
-    assert both.shares == {"student-t": both.weight_, "simulated-prior": 1 - both.weight_}
+    shares = {"student-t": both.weight_, "simulated-prior": 1 - both.weight_}
+    assert both.shares == {name: share for name, share in shares.items() if share}
     assert both.choice_ is not None
     assert both.now_ is not None
     alone = [tre(now, one.estimate(loads, routing)) for one in (both.choice_.estimator, both.now_)]
@@ -51,6 +52,20 @@ def test_weighs_a_history_by_how_stale_it_is(routing: Routing, drift: float, low
     assert tre(now, found) < min(alone) + 0.005
     np.testing.assert_allclose(routing.loads(found), loads, rtol=1e-3, atol=1e-4 * float(loads.max()))
     assert both.expected_error == pytest.approx(tre(now, found), rel=0.5)
+
+
+def test_a_history_that_fits_is_used_alone(routing: Routing) -> None:
+    tms = traffic(routing, 0.02)
+    old, loads = tms[:-168], routing.loads(tms[-168:])
+    both = of.LoadsAndHistory(methods=("student-t",)).fit(old, routing, loads=loads)
+    assert (both.weight_, both.shares) == (1.0, {"student-t": 1.0})
+    assert both.errors_ is not None
+    assert both.expected_error == pytest.approx(both.errors_.past)
+    alone = of.StudentTPosterior().fit(old).calibrate(old, routing)
+    some = loads[:5]
+    xr.testing.assert_equal(both.estimate(some, routing), alone.estimate(some, routing))
+    xr.testing.assert_equal(both.quantiles(some, routing), alone.quantiles(some, routing))
+    xr.testing.assert_equal(both.sample(some, routing, 7, seed=2), alone.sample(some, routing, 7, seed=2))
 
 
 def test_learns_from_the_loads_it_is_given(routing: Routing) -> None:
@@ -78,12 +93,15 @@ def test_takes_what_is_best_on_the_history(routing: Routing) -> None:
 
 
 def test_weights_of_least_error() -> None:
-    errors = Errors(past=0.2, now=0.3, common=0.4)
+    errors = Errors(past=0.25, now=0.3, common=0.4)
     grid = np.linspace(0, 1, 10_001)
     assert errors.weight == pytest.approx(grid[np.argmin([errors.mixed(w) for w in grid])], abs=1e-4)
-    assert errors.mixed(1.0) == pytest.approx(0.2)
+    assert errors.mixed(1.0) == pytest.approx(0.25)
     assert errors.mixed(0.0) == pytest.approx(0.3)
     assert Errors(past=0.1, now=0.5, common=0.4).weight == 1.0
+    slight = Errors(past=0.2, now=0.3, common=0.55)  # 0.92 for the history gains 2 %
+    assert slight.mixed(0.9) < slight.mixed(1.0)
+    assert slight.weight == 1.0
 
 
 def test_a_great_distance_tells_of_a_history_that_is_no_longer_true() -> None:

@@ -52,9 +52,10 @@ def estimate(
 ) -> None:
     """Estimate traffic matrices from link loads.
 
-    With a history of measured traffic matrices several methods are tried on its last weeks, and the best one is taken;
-    without it the traffic is learnt from how the loads vary together (`simulated-prior`); give a day of them or more. A
-    recent history is worth more than any method.
+    With a history of measured traffic matrices several methods are tried on its last weeks, and the best one is
+    taken, together with what the loads say on their own, which counts for more the less the history fits any more.
+    Without a history the traffic is learnt from how the loads vary together (`simulated-prior`); give a day of them
+    or more. A recent history is worth more than any method.
 
     For example:
 
@@ -74,22 +75,22 @@ def estimate(
         What `odflow fit` or `--save-model` wrote, instead of `--history` and `--method`; with a generator the method
         is the one that inverts it.
     method : str
-        `auto`, the default with a history: `stacked-pretrained` (with torch, up to 60 nodes), `student-t`, `gaussian`
-        or `kl`, whichever was best there, as long before as the history is old; beside a history that ended days
-        before, with half a day of loads or more, `loads-and-history` (up to 60 nodes). `gravity`: proportional to what
-        enters and leaves. `tomogravity`: gravity, then weighted least squares. `simulated-prior`, the default without a
-        history (up to 120 nodes, else `kl`): the mean of every flow from how the loads vary together over hours to
-        weeks, by networks that have learnt on simulated networks what to make of it; also yields quantiles. `moments`:
-        the same without these networks. `kl`: minimum relative entropy to the mean of the history, or to gravity.
-        `gaussian`: mean and covariance of the history given the loads; also yields quantiles. `student-t`: the same
-        with heavy tails, each flow may spike; more accurate, and slower by a few milliseconds for each interval.
-        `loads-and-history`: for a history that is old; the mean of what is best on the history and of
-        `simulated-prior`, weighed by back-tests and by how far they are apart. `stacked-pretrained`: the mean of small
-        networks that have learnt on simulated networks which of these and other estimates to trust; more accurate again
-        (seconds, needs torch). `stacked`: these learn on from back-tests inside the history; the most accurate one
-        (minutes, three weeks of history). `diffusion-pretrained`, `diffusion-posterior`: draws that meet the loads, by
-        a diffusion that has learnt from the same; slower. `ddpm-tme`, `vae-tme`, `wgan-tme`: what a generator of
-        traffic matrices, trained on the history, would draw to explain the loads (minutes to hours, needs torch).
+        `auto`, the default with a history: `loads-and-history` with half a day of loads or more, up to 60 nodes; else
+        `stacked-pretrained` (with torch, up to 60 nodes), `student-t`, `gaussian` or `kl`, whichever was best there, as
+        long before as the history is old. `gravity`: proportional to what enters and leaves. `tomogravity`: gravity,
+        then weighted least squares. `simulated-prior`, the default without a history (up to 120 nodes, else `kl`): the
+        mean of every flow from how the loads vary together over hours to weeks, by networks that have learnt on
+        simulated networks what to make of it; also yields quantiles. `moments`: the same without these networks. `kl`:
+        minimum relative entropy to the mean of the history, or to gravity. `gaussian`: mean and covariance of the
+        history given the loads; also yields quantiles. `student-t`: the same with heavy tails, each flow may spike;
+        more accurate, and slower by a few milliseconds for each interval. `loads-and-history`: the mean of what is best
+        on the history and of `simulated-prior`, weighed by back-tests and by how far they are apart; a history that is
+        old or does not fit any more weighs less. `stacked-pretrained`: the mean of small networks that have learnt on
+        simulated networks which of these and other estimates to trust; more accurate again (seconds, needs torch).
+        `stacked`: these learn on from back-tests inside the history; the most accurate one (minutes, three weeks of
+        history). `diffusion-pretrained`, `diffusion-posterior`: draws that meet the loads, by a diffusion that has
+        learnt from the same; slower. `ddpm-tme`, `vae-tme`, `wgan-tme`: what a generator of traffic matrices, trained
+        on the history, would draw to explain the loads (minutes to hours, needs torch).
     own : bool
         Write what the generator says, as it is, instead of bringing it to the loads.
     noise : float
@@ -150,7 +151,7 @@ def estimate(
         summary.warn_of_age(matrices)
         if not own:
             summary.warn_of_misfit(residual, estimator)
-        sure = _sureness(estimator, measured, path, extra, known_error)
+        sure = None if quiet and not json else _sureness(estimator, measured, path, extra, known_error)
         levels = _quantiles(estimator, measured, path, quantiles, extra, known_error)
     write(matrices, output)
     if levels is not None and beside is not None:

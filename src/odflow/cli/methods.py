@@ -43,7 +43,7 @@ WITHOUT_HISTORY, MOST_NODES = "simulated-prior", 120  # up to so many nodes; bey
 POSTERIORS = ("gaussian", "student-t", "loads-and-history", *BACKTESTED, *PRETRAINED)
 LEARNED = {"ddpm-tme": "DDPMTME", "vae-tme": "VAETME", "wgan-tme": "WGANTME"}
 TRAINED = (*LEARNED, *BACKTESTED)
-STALE_DAYS, ENOUGH_HOURS = 2.0, 12.0  # of a history; of loads to learn from
+ENOUGH_HOURS = 12.0  # of loads, to learn from
 CONTRADICTORY, NEGLIGIBLE = 0.15, 1e-4  # noise
 
 
@@ -83,18 +83,18 @@ def prepared(
     *,
     intervals: bool,
     lasting: bool = False,
+    old_days: float = 0.0,
     known: xr.DataArray | None = None,
     known_error: float = 0.0,
 ) -> tuple[Estimator, dict[str, float]]:
     """The estimator that was asked for, or the best one on the history; and what the methods tried there were off.
 
     With `intervals` only methods with quantiles are tried, and one that is `lasting` can be saved. Noise that is not
-    given is what the loads say. Where the history is old, and there are loads of some hours to learn from, the loads
-    have a say as well.
+    given is what the loads say. Where the history is as many days old as that, and there are loads of some hours to
+    learn from, the loads have a say as well.
     """
-    from odflow.cli.summary import end_of
     from odflow.estimate.choice import LARGE
-    from odflow.labels import seconds_between
+    from odflow.labels import end_of, seconds_between
 
     noise = settled_noise(noise, model, loads, routing)
     if history is not None and method in TRAINED:
@@ -102,7 +102,7 @@ def prepared(
     if history is not None and method in (None, AUTO):
         start = loads["time"].values[0]
         age, hours = seconds_between(end_of(history), start), seconds_between(start, end_of(loads)) / 3600
-        if not lasting and age > STALE_DAYS * 86400 and hours >= ENOUGH_HOURS and len(routing.nodes) <= LARGE:
+        if not lasting and age >= old_days * 86400 and hours >= ENOUGH_HOURS and len(routing.nodes) <= LARGE:
             with suppress(DataError):  # a history that is too short for methods with quantiles
                 both = _from_loads(
                     "LoadsAndHistory", history, loads, routing, noise or 0.0, console, known, known_error

@@ -49,7 +49,8 @@ def sample(
     start : str
         Time of the first, such as `2026-01-01` or `2026-01-01T08:00`, UTC; by default the end of the history.
     """
-    from odflow.cli.summary import end_of, when
+    from odflow.cli.summary import when
+    from odflow.labels import end_of
     from odflow.traffic.files import write
 
     console = Console(quiet or json)

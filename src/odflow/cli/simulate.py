@@ -89,7 +89,8 @@ def simulate(
     interfaces : Path
         and which link each counter is of (`.csv`), both for `odflow counters`.
     """
-    from odflow.cli.summary import end_of, when
+    from odflow.cli.summary import when
+    from odflow.labels import end_of
     from odflow.simulate.backbone import BackboneSimulator
     from odflow.simulate.randomise import BackboneRandomization
     from odflow.traffic.files import write

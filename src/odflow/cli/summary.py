@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from odflow import labels
 from odflow.cli.console import Console, duration, percent, rate
+from odflow.cli.methods import WITHOUT_HISTORY
 from odflow.errors import OdflowWarning
 
 if TYPE_CHECKING:
@@ -117,7 +119,11 @@ class Summary:
         if self.tried:
             errors = ", ".join(f"{name} {percent(tre)}" for name, tre in self.tried.items())
             lines.append(("tried", f"relative error on the last weeks of the history: {errors}"))
-        if self.shares:
+        if len(self.shares) == 1:
+            (name,) = self.shares
+            why = "the history does not fit the loads" if name == WITHOUT_HISTORY else "the loads agree with it"
+            lines.append(("taken", f"{name} alone; {why}"))
+        elif self.shares:
             lines.append(("mean of", ", ".join(f"{percent(share)} {name}" for name, share in self.shares.items())))
         lines += [
             ("total traffic", f"mean {rate(self.total_mean)}, peak {rate(self.total_peak)}"),
@@ -170,7 +176,7 @@ def summarise(
         intervals=matrices.sizes["time"],
         interval_s=step,
         first=when(matrices["time"].values[0]),
-        last=when(end_of(matrices)),
+        last=when(labels.end_of(matrices)),
         method=type(estimator).__name__,
         history_end=None if learnt is None else when(learnt),
         total_mean=float(np.nanmean(total)),
@@ -223,12 +229,6 @@ def _largest(matrices: xr.DataArray, count: int) -> tuple[Flow, ...]:
         i, j = divmod(int(k), len(names))
         flows.append(Flow(names[i], names[j], float(mean[i, j]), float(peak[i, j]), float(mean[i, j]) / everything))
     return tuple(flows)
-
-
-def end_of(array: xr.DataArray) -> np.datetime64:
-    """End of the last interval."""
-    step = np.timedelta64(round(float(array.attrs["interval_s"]) * 1e9), "ns")
-    return np.datetime64(array["time"].values[-1] + step)
 
 
 def when(time: np.datetime64) -> str:

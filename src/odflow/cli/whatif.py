@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 TABLES = (".csv", ".parquet")
 Each = Literal["link", "node"]
+_OLD_DAYS = 2.0  # until then intervals that hold in back-tests are worth more than what the loads add
 
 
 def whatif(
@@ -114,7 +115,7 @@ def whatif(
     if holds_loads(traffic):
         given = aligned(read_loads(traffic, unit=unit), routing.links, missing)
         past = None if history is None else read_demands(history, unit=history_unit, progress=console.progress)
-        estimator, _ = prepared(model, method, noise, given, past, routing, console, intervals=True)
+        estimator, _ = prepared(model, method, noise, given, past, routing, console, intervals=True, old_days=_OLD_DAYS)
     elif history is not None or model is not None or method is not None:
         raise UsageError(f"{traffic} holds traffic matrices already; leave --history, --method and --model out")
     else:

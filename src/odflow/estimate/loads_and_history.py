@@ -43,6 +43,7 @@ _MOST = 0.9  # correlation
 _PAST, _NOW, _APART = 0.5, 0.15, 0.1  # how errors go up and down, and how well distances tell them; logarithms
 _STEPS = np.linspace(-4, 4, 81)  # of such
 _TRACE = 1e-9  # of the mean flow
+_GAIN = 0.03  # of the error, that is worth to mix
 _GROWTH = 0.4  # power of age and a week by which errors of a history grow
 
 
@@ -60,10 +61,11 @@ class Errors(NamedTuple):
 
     @property
     def weight(self) -> float:
-        """Of the history, for the least error."""
+        """Of the history, for the least error; 1 where the loads would hardly make that less."""
         common = self.common * self.past * self.now
         distance = self.past**2 + self.now**2 - 2 * common
-        return float(np.clip((self.now**2 - common) / max(distance, np.finfo(float).tiny), 0.0, 1.0))
+        best = float(np.clip((self.now**2 - common) / max(distance, np.finfo(float).tiny), 0.0, 1.0))
+        return best if self.mixed(best) < (1 - _GAIN) * self.past else 1.0
 
     def at(self, distance: float) -> Errors:
         """The likeliest errors when the estimates are this far apart and errors were these before."""
@@ -83,7 +85,7 @@ class LoadsAndHistory(HistoryEstimator, Posterior):
     history (s_z, over the traffic), and so is how much its errors have in common with those of the history before that
     week (correlation r). The distance D of the two estimates now tells the error s_x of the history,
     ``D^2 = s_x^2 + s_z^2 - 2 r s_x s_z``, and with it the weights of least error. The result is projected onto the
-    loads.
+    loads. Where the mean is not expected to be better by 3 %, the history is used alone.
 
     The history is used by the method that is best in back-tests inside it, see :func:`choose`. :meth:`fit` takes the
     history; it learns from loads, too, or else from those that it is to estimate.
@@ -180,8 +182,11 @@ class LoadsAndHistory(HistoryEstimator, Posterior):
 
     @property
     def shares(self) -> dict[str, float]:
-        """Weights of both methods, by name; empty before it has seen loads."""
-        return {} if self.choice_ is None else {self.choice_.method: self.weight_, "simulated-prior": 1 - self.weight_}
+        """Weights of the methods, by name; empty before it has seen loads."""
+        if self.choice_ is None:
+            return {}
+        both = {self.choice_.method: self.weight_, "simulated-prior": 1 - self.weight_}
+        return {name: share for name, share in both.items() if share > 0}
 
     def _ready(
         self, loads: xr.DataArray, routing: Routing | RoutingEpochs, known: xr.DataArray | None, known_error: float
@@ -259,7 +264,8 @@ class LoadsAndHistory(HistoryEstimator, Posterior):
 
     def _solve(self, observed: Observed) -> Floats:
         past, now = self._both()
-        return self._finish(past._solve(observed), now._solve(observed), observed)
+        x = past._solve(observed)
+        return x if self.weight_ == 1 else self._finish(x, now._solve(observed), observed)
 
     def _both(self) -> tuple[Posterior, SimulatedPrior]:
         assert self.choice_ is not None
@@ -277,6 +283,8 @@ class LoadsAndHistory(HistoryEstimator, Posterior):
         assert self.errors_ is not None
         assert self.fresh_ is not None
         past, now = self._both()
+        if self.weight_ == 1:
+            return past._quantiles(observed, p)
         x, other, w = past._solve(observed), now._solve(observed), self.weight_
         grown, own = self.errors_.past / self.fresh_.past, self.errors_.now / now.expected_error
         off = w * grown * (past._quantiles(observed, p) - x) + (1 - w) * own * (now._quantiles(observed, p) - other)
@@ -285,6 +293,9 @@ class LoadsAndHistory(HistoryEstimator, Posterior):
     def _unfinished_draws(self, observed: Observed, n: int, rng: np.random.Generator) -> Iterator[Floats]:
         """The calibrated quantiles of each demand, in the order of draws from the posterior of the history."""
         past, _ = self._both()
+        if self.weight_ == 1:
+            yield from past._unfinished_draws(observed, n, rng)
+            return
         yield from calibrated_draws(
             lambda count: past._unfinished_draws(observed, count, rng),
             lambda p: self._quantiles(observed, p).clip(observed.least, observed.most),
@@ -292,6 +303,8 @@ class LoadsAndHistory(HistoryEstimator, Posterior):
         )
 
     def _finish_draws(self, draws: Floats, observed: Observed) -> Floats:
+        if self.weight_ == 1:
+            return self._both()[0]._finish_draws(draws, observed)
         return meet_loads(observed, np.maximum(draws, 0.0) * observed.system.carried, self.sweeps)
 
 

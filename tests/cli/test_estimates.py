@@ -136,7 +136,10 @@ def test_what_can_be_saved_is_what_was_best_on_the_history(odflow, files, diamon
 
 TAKEN = {
     "as it is": (lambda x: x, "taken {best} alone; the loads agree with it"),
-    "half changed": (lambda x: np.concatenate([x[:, :2], 6 * x[:, 2:]], axis=1), "mean of {shares}"),
+    "half changed": (
+        lambda x: np.concatenate([x[:, :2], 6 * x[:, 2:]], axis=1),
+        "mean of {shares}; the history does not fit the loads well",
+    ),
     "another network's": (lambda x: x[:, ::-1], "taken simulated-prior alone; the history does not fit the loads"),
 }
 

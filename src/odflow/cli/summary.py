@@ -119,12 +119,8 @@ class Summary:
         if self.tried:
             errors = ", ".join(f"{name} {percent(tre)}" for name, tre in self.tried.items())
             lines.append(("tried", f"relative error on the last weeks of the history: {errors}"))
-        if len(self.shares) == 1:
-            (name,) = self.shares
-            why = "the history does not fit the loads" if name == WITHOUT_HISTORY else "the loads agree with it"
-            lines.append(("taken", f"{name} alone; {why}"))
-        elif self.shares:
-            lines.append(("mean of", ", ".join(f"{percent(share)} {name}" for name, share in self.shares.items())))
+        if self.shares:
+            lines.append(_mixed(self.shares))
         lines += [
             ("total traffic", f"mean {rate(self.total_mean)}, peak {rate(self.total_peak)}"),
             ("link residual", f"{percent(self.link_residual)} of the load, on average over time"),
@@ -153,6 +149,18 @@ class Summary:
                 for flow in self.top
             )
             console.table(("origin", "destination", ">mean", ">peak", ">share"), rows, "  Largest flows")
+
+
+def _mixed(shares: Mapping[str, float]) -> tuple[str, str]:
+    """What was made of a history and of the loads, and why."""
+    fits = shares.get(WITHOUT_HISTORY, 0.0) <= 0.5
+    if len(shares) == 1:
+        (name,) = shares
+        return "taken", f"{name} alone; " + (
+            "the loads agree with it" if fits else "the history does not fit the loads"
+        )
+    both = ", ".join(f"{percent(share)} {name}" for name, share in shares.items())
+    return "mean of", both + ("" if fits else "; the history does not fit the loads well")
 
 
 def summarise(
